@@ -1,0 +1,1 @@
+"""The machine image: configuration templates and what renders them."""

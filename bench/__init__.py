@@ -1,0 +1,1 @@
+"""The load, the measurements, the meters and the report."""

@@ -1,0 +1,1 @@
+"""Declared: the architectures, and the pure functions that think about them."""

@@ -1,0 +1,97 @@
+"""What a process of the service is told: one TOML file, whose secrets are in files of their own.
+
+The image and the lab write this file; `load` reports what is wrong with it and what to do.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+
+
+class MarketError(Exception):
+    """The root of the errors that the service raises."""
+
+
+class SettingsError(MarketError):
+    """The settings cannot be read or are wrong; the message says which and what to do."""
+
+
+class RedisEndpoint(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """A Redis server; `user` and the password file are those of its access control list."""
+
+    host: str
+    port: Port
+    password_file: str
+    user: str = "default"
+
+
+class SqlEndpoint(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """A MariaDB or MySQL server, and the account that the process uses there."""
+
+    host: str
+    port: Port
+    user: str
+    password_file: str
+    database: str = "market"
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """All that a process needs to know.
+
+    `redis_read` is the nearest Redis (a replica or the master itself), `redis_master` takes the writes;
+    `sql_read` and `sql_master` likewise. `data_path` `blocking` is the control of the benchmark: every
+    database call holds up the whole process, as the thesis's did.
+    """
+
+    region: str
+    node: str
+    token_key_file: str
+    redis_master: RedisEndpoint
+    redis_read: RedisEndpoint
+    sql_master: SqlEndpoint
+    sql_read: SqlEndpoint
+    data_path: Literal["async", "blocking"] = "async"
+    flush_interval_ms: Annotated[int, Meta(ge=100, le=60_000)] = 3000
+    max_message_bytes: Annotated[int, Meta(ge=256, le=1 << 20)] = 4096
+    max_send_queue_bytes: Annotated[int, Meta(ge=4096, le=1 << 26)] = 262_144
+    max_requests_in_flight: Annotated[int, Meta(ge=1, le=10_000)] = 64
+    authenticate_timeout_s: Annotated[float, Meta(gt=0, le=300)] = 10.0
+    ledger_batch_rows: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+
+
+def load(path: Path) -> Settings:
+    """The settings in the TOML file at `path`.
+
+    Raises:
+        SettingsError: when the file cannot be read, is not TOML, or a key is wrong, missing or unknown.
+    """
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Settings)
+    except OSError as error:
+        raise SettingsError(f"cannot read the settings {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the settings {path} are not TOML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"the settings {path} are wrong: {error}") from error
+
+
+def read_secret(path: str) -> str:
+    """The secret in a file, without the white space around it.
+
+    Raises:
+        SettingsError: when the file cannot be read or is empty.
+    """
+    try:
+        secret = Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"cannot read the secret {path}: {error.strerror}") from error
+    if not secret:
+        raise SettingsError(f"the secret {path} is empty")
+    return secret
