@@ -173,6 +173,7 @@ class ArchitectureResult(Struct, frozen=True):
     generator: Generator
     title: str = ""
     data_path: str = "async"
+    cost_notes: list[str] = field(default_factory=list)
     curves: dict[str, Curve] = field(default_factory=dict)
     roles: dict[str, RoleUsage] = field(default_factory=dict)
     regions: dict[str, RegionFacts] = field(default_factory=dict)
@@ -197,7 +198,7 @@ class Run(Struct, frozen=True):
 class Result(Struct, frozen=True):
     """A comparison.
 
-    `architectures` holds the runs of the requested data path; with both paths, `blocking` holds the control's.
+    `architectures` holds the runs of the requested data path; with both, `blocking` holds the control's.
     """
 
     schema: int

@@ -65,4 +65,6 @@ def matrix(name: str) -> RttMatrix:
     try:
         return matrices()[name]
     except KeyError:
-        raise UnknownMatrixError(f"there is no matrix {name!r}; choose one of {', '.join(matrices())}") from None
+        raise UnknownMatrixError(
+            f"there is no matrix {name!r}; choose one of {', '.join(matrices())}"
+        ) from None

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from infra.errors import InfraError
+from infra.keys import STACK_FILE_KEYS
 
 
 class NoPlacementError(InfraError):
     """A region cannot read as the stack file asks; the message says what to change."""
 
 
-@dataclass(frozen=True)
+@pydantic_dataclass(frozen=True, config=STACK_FILE_KEYS)
 class Limits:
     """What the provider allows: replicas of one source, and links in a chain from the master to a replica.
 
@@ -20,8 +25,8 @@ class Limits:
     boundary once (the thesis, section 5.1): a chain length of 1 across regions.
     """
 
-    replicas_per_source: int
-    chain_length: int
+    replicas_per_source: Annotated[int, Field(ge=0, le=15)] = 5
+    chain_length: Annotated[int, Field(ge=1, le=4)] = 1
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,9 @@ def place(
 ) -> Placement:
     """Give replicas to the `wanted` regions, in that order, as far as the limits go.
 
-    The first `replicas_per_source` replicate from home, the next ones from those, level by level, while the
-    chain is no longer than `chain_length`. A reader without a replica reads from its `fallback`, or from home.
+    The first `replicas_per_source` replicate from home, the next ones from those, level by level, while
+    the chain is no longer than `chain_length`. A reader without a replica reads from its `fallback`, or from
+    home.
 
     Raises:
         NoPlacementError: when a fallback has no server of its own.
@@ -55,7 +61,8 @@ def place(
         if region in depth:
             continue
         source = next(
-            (s for s in depth if children[s] < limits.replicas_per_source and depth[s] < limits.chain_length), None
+            (s for s in depth if children[s] < limits.replicas_per_source and depth[s] < limits.chain_length),
+            None,
         )
         if source is None:
             break
@@ -71,8 +78,8 @@ def place(
         target = fallback.get(reader, home)
         if target not in depth:
             raise NoPlacementError(
-                f"{reader} should read from {target}, which gets no replica: raise replicas-per-source"
-                f" ({limits.replicas_per_source}) or chain-length ({limits.chain_length}), or name a region that has one"
+                f"{reader} should read from {target}, which gets no replica: name another region or raise"
+                f" replicas-per-source ({limits.replicas_per_source}) or chain-length ({limits.chain_length})"
             )
         reads_from[reader] = target
     return Placement(home, source_of, reads_from)

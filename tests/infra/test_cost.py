@@ -1,0 +1,52 @@
+"""The hourly bill follows from the stack file and the dated prices."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from infra.cost import estimate
+from infra.prices import UnknownPriceError, prices_2015
+from infra.stackfile import load
+
+ROOT = Path(__file__).parents[2]
+
+
+def cost(stack: str) -> float:
+    return estimate(load(stack, ROOT), prices_2015()).usd_per_hour
+
+
+def test_the_baseline_is_its_machine_its_disk_monitoring_and_dns() -> None:
+    disk_and_monitoring = (140 * 0.138 + 4000 * 0.072 + 3.5) / 730
+    assert cost("baseline") == pytest.approx(1.912 + disk_and_monitoring + 0.014)
+
+
+def test_distribution_costs_more_and_replicas_cost_more_still() -> None:
+    assert cost("baseline") < cost("geo-i") < cost("geo-ii")
+
+
+def test_geo_ii_pays_for_five_replicas_and_a_node_in_each_region() -> None:
+    items = estimate(load("geo-ii", ROOT), prices_2015()).items
+    assert sum(item.what == "sql replica db.m3.medium" for item in items) == 5
+    nodes = {item.region: item.usd_per_hour for item in items if item.what == "node m3.2xlarge"}
+    assert len(nodes) == 8
+    assert nodes["ap-northeast-1"] == 0.810
+
+
+def test_an_estimated_price_says_how_it_was_estimated() -> None:
+    notes = " ".join(estimate(load("geo-ii", ROOT), prices_2015()).notes)
+    assert "db.m3.medium in sa-east-1 estimated" in notes
+    assert "m3.medium estimated as 0.25 of m3.xlarge" in notes
+
+
+def test_the_irish_database_price_that_flatters_geo_ii_is_shown_both_ways() -> None:
+    e = estimate(load("geo-i", ROOT), prices_2015())
+    assert any(f"{e.usd_per_hour - 2.560 + 1.680:.3f} $/h" in note for note in e.notes)
+
+
+def test_a_price_that_nobody_knows_is_an_error_that_names_it() -> None:
+    prices = replace(prices_2015(), ec2_per_hour={})
+    with pytest.raises(UnknownPriceError, match=r"c3\.8xlarge in eu-west-1"):
+        estimate(load("baseline", ROOT), prices)
