@@ -1,0 +1,210 @@
+"""The configuration files of a machine, from what the machine is.
+
+The image and the lab render the same templates; sizes, addresses and paths are arguments, secrets too: a
+rendered file that holds one has to be written with mode 0600.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+_WORD: Final = re.compile(r"[A-Za-z0-9_./:*+=@%-]*\Z")
+
+
+class AmiError(Exception):
+    """The root of the errors that `ami` raises."""
+
+
+class UnsafeValueError(AmiError):
+    """A value has characters that would mean something else in a configuration file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nginx:
+    """The web server of a node.
+
+    `upstreams` are the unix sockets of the API processes; `directory` holds the pid and temporary files.
+    Each user of a worker takes two of its `worker_connections` and two descriptors.
+    """
+
+    server_names: Sequence[str]
+    address: str
+    upstreams: Sequence[Path]
+    certificate: Path
+    certificate_key: Path
+    directory: Path
+    error_log: Path | Literal["stderr"] = "stderr"
+    user: str = "www-data"
+    worker_processes: int | Literal["auto"] = "auto"
+    worker_connections: int
+    worker_rlimit_nofile: int | None = None
+    http_port: int = 80
+    https_port: int = 443
+    backlog: int = 16384
+    session_cache_mib: int = 16
+
+    def render(self) -> str:
+        """The text of nginx.conf.
+
+        Raises:
+            UnsafeValueError: when a value has characters that nginx would read as something else.
+        """
+        return _render("nginx.conf.j2", self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redis:
+    """A Redis server; `replica_of` is the address of its master, None on the master.
+
+    `announce` is the address under which the others know it; `directory` holds its append-only file.
+    """
+
+    bind: Sequence[str]
+    announce: str
+    socket: Path
+    directory: Path
+    password: str = field(repr=False)
+    max_memory_mib: int
+    replica_of: str | None = None
+    replica_of_port: int = 6379
+    port: int = 6379
+    pid_file: Path | None = None
+    backlog: int = 16384
+    backlog_mib: int = 64
+    max_clients: int = 10_000
+    sync_delay_s: int = 5
+
+    def render(self) -> str:
+        """The text of redis.conf, which holds the password.
+
+        Raises:
+            UnsafeValueError: when a value has characters that Redis would read as something else.
+        """
+        return _render("redis.conf.j2", self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mariadb:
+    """A MariaDB server; a `replica` is read-only, one with `log_bin` can be replicated from.
+
+    `init_file` is SQL that the server runs each time before it accepts connections. A replica with one
+    waits for it to start the replication.
+    """
+
+    bind: Sequence[str]
+    socket: Path
+    directory: Path
+    pid_file: Path
+    server_id: int
+    buffer_pool_mib: int
+    log_file_mib: int
+    log_bin: bool
+    replica: bool = False
+    init_file: Path | None = None
+    plugin_directory: Path | None = None
+    user: str = "mysql"
+    port: int = 3306
+    max_connections: int = 500
+    io_capacity: int | None = None
+    max_binlog_mib: int = 256
+    binlog_expire_s: int = 604_800
+
+    def render(self) -> str:
+        """The text of mariadb.cnf.
+
+        Raises:
+            UnsafeValueError: when a value has characters that MariaDB would read as something else.
+        """
+        return _render("mariadb.cnf.j2", self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedisEndpoint:
+    """How a process of the service reaches a Redis server."""
+
+    host: str
+    password_file: Path
+    port: int = 6379
+    user: str = "default"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SqlEndpoint:
+    """How a process of the service reaches a SQL server, and its account there."""
+
+    host: str
+    user: str
+    password_file: Path
+    port: int = 3306
+    database: str = "market"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Market:
+    """The settings of one process of the service."""
+
+    region: str
+    node: str
+    token_key_file: Path
+    redis_master: RedisEndpoint
+    redis_read: RedisEndpoint
+    sql_master: SqlEndpoint
+    sql_read: SqlEndpoint
+    data_path: Literal["async", "blocking"] = "async"
+
+    def render(self) -> str:
+        """The text of the settings (TOML)."""
+        return (
+            _environment()
+            .get_template("market.toml.j2")
+            .render(
+                region=self.region,
+                node=self.node,
+                token_key_file=self.token_key_file,
+                data_path=self.data_path,
+                redis={"redis-master": self.redis_master, "redis-read": self.redis_read},
+                sql={"sql-master": self.sql_master, "sql-read": self.sql_read},
+            )
+        )
+
+
+def _render(template: str, config: Nginx | Redis | Mariadb) -> str:
+    values = {f.name: _checked(f.name, getattr(config, f.name)) for f in fields(config)}
+    return _environment().get_template(template).render(values)
+
+
+def _checked(name: str, value: Any) -> Any:
+    if isinstance(value, str | Path):
+        if not _WORD.match(str(value)):
+            raise UnsafeValueError(f"{name} has a character that a configuration file cannot hold")
+    elif isinstance(value, Sequence):
+        for part in value:
+            _checked(name, part)
+    return value
+
+
+def _toml(value: object) -> str:
+    """A TOML basic string: JSON's escapes are all TOML's, and so is a raw non-ASCII character."""
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("ami", "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - configuration files, not HTML; values are checked above
+    )
+    environment.filters["toml"] = _toml
+    return environment
