@@ -93,7 +93,6 @@ def test_every_mistake_is_reported_at_once_with_its_key() -> None:
         "isochrone:titel",
         "isochrone:title",
         "isochrone:nodes.api-processes",
-        "isochrone:nodes.api_processes",
         "isochrone:nodes.volume.size-gib",
         "isochrone:redis.instance-type",
         "isochrone:redis.volume",

@@ -1,0 +1,30 @@
+# The commands of the README. Each one installs what it needs first.
+.PHONY: demo test check clean
+.DEFAULT_GOAL := help
+
+ENV := .venv/.installed
+
+help:
+	@echo "make demo    compare the three architectures on this machine (about 5 minutes; root)"
+	@echo "make test    run the tests (root)"
+	@echo "make check   formatting, lint, types, import rules"
+	@echo "make clean   end a running lab and remove what was built"
+
+$(ENV): .ci/install uv.lock pyproject.toml service/pyproject.toml
+	@.ci/install
+
+demo: $(ENV)
+	.venv/bin/isochrone compare --users 1200 --ramp 15 --duration 30 --data-path both --out out/demo
+
+test: $(ENV)
+	.venv/bin/pytest -q
+
+check: $(ENV)
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+clean:
+	@if [ -x .venv/bin/isochrone ]; then .venv/bin/isochrone lab down; fi
+	rm -rf .venv .tools out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
