@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from bench.windows import MachineSample
+from lab import namespaces
 
-NETNS: Final = Path("/run/netns")
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _DISK_EVERY: Final = 5
 """Disk is walked once in so many samples: it changes slowly and walking costs."""
@@ -70,14 +70,14 @@ class Sampler:
     def sample(self) -> None:
         """Take one sample of every machine."""
         now = self._clock()
-        pids = processes_by_namespace()
+        pids: dict[str, list[int]] = {}
+        for pid, namespace in namespaces.processes(watched.namespace for watched in self._machines).items():
+            pids.setdefault(namespace, []).append(pid)
         for watched in self._machines:
             usage = self._usage[watched.machine]
-            inode = namespace_inode(watched.namespace)
-            memory_mib = self._read_processes(usage, pids.get(inode, []) if inode else [], watched.device)
+            memory_mib = self._read_processes(usage, pids.get(watched.namespace, []), watched.device)
             if self._rounds % _DISK_EVERY == 0:
                 usage.disk_mib = disk_mib(watched.directory)
-            received, sent = usage.network
             self.samples.append(
                 MachineSample(
                     now,
@@ -86,8 +86,7 @@ class Sampler:
                     usage.cpu_s,
                     memory_mib,
                     usage.disk_mib,
-                    received,
-                    sent,
+                    *usage.network,
                 )
             )
         self._rounds += 1
@@ -115,27 +114,6 @@ class Sampler:
             if self._stop.wait(max(0.0, due - time.monotonic())):
                 return
             self.sample()
-
-
-def namespace_inode(name: str) -> int | None:
-    """The number by which /proc knows a network namespace, or None when it is gone."""
-    try:
-        return (NETNS / name).stat().st_ino
-    except FileNotFoundError:
-        return None
-
-
-def processes_by_namespace() -> Mapping[int, list[int]]:
-    """The process ids of this machine, by the number of their network namespace."""
-    found: dict[int, list[int]] = {}
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            try:
-                inode = Path("/proc", entry.name, "ns/net").stat().st_ino
-            except (FileNotFoundError, ProcessLookupError, PermissionError):
-                continue
-            found.setdefault(inode, []).append(int(entry.name))
-    return found
 
 
 def process_cpu_s(pid: int) -> float:
