@@ -1,0 +1,305 @@
+"""What the measurements answer, quantity by quantity: derived from the figures, never asserted.
+
+Each architecture is compared with the baseline (or the first one when there is none) by the median and the
+98th percentile over all users, and with what the WAN alone lets one expect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from bench import floors
+from bench.result import LATENCIES, ArchitectureResult, Result
+from bench.wording import dollars, listing, ms, times
+
+Direction = Literal["faster", "equal", "slower", "mixed", "unknown"]
+
+THRESHOLD: Final = 0.10
+"""A change of a percentile by less than this share counts as none."""
+
+NOISE_MS: Final = 5.0
+"""So does one by less than this: it is within what a shared machine does to timings."""
+
+COLLAPSE: Final = 5.0
+"""A 98th percentile that grows by this factor, or a run that loses users, counts as a collapse."""
+
+TITLES: Final[Mapping[str, str]] = {
+    "handshake": "Handshakes",
+    "read": "Reads",
+    "prediction": "Predictions",
+    "broadcast": "Broadcasts",
+}
+"""The quantities as the report names them."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How one architecture compares with the reference in one quantity (ms)."""
+
+    architecture: str
+    direction: Direction
+    p50: float | None
+    p98: float | None
+    expected: Direction
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer for one quantity: a headline, what was found and why, the WAN's share, the verdicts."""
+
+    quantity: str
+    headline: str
+    sentences: tuple[str, ...]
+    detail: str = ""
+    verdicts: tuple[Verdict, ...] = ()
+
+
+def reference(architectures: Mapping[str, ArchitectureResult]) -> str | None:
+    """The architecture that the others are compared with."""
+    return "baseline" if "baseline" in architectures else next(iter(architectures), None)
+
+
+def answers(result: Result) -> list[Answer]:
+    """An answer per measured quantity, then what blocking database calls do, then the cost."""
+    home = home_of(result)
+    found = [latency_answer(quantity, result.architectures, home) for quantity in LATENCIES]
+    found += [blocking_answer(result), cost_answer(result)]
+    return [answer for answer in found if answer is not None]
+
+
+def home_of(result: Result) -> str:
+    """The home region of a result, in words when the result does not say."""
+    return result.run.home if result.run else "the home region"
+
+
+def compared(value: float | None, against: float | None) -> Direction:
+    """Whether a latency is faster than, equal to or slower than another, beyond threshold and noise."""
+    if value is None or against is None:
+        return "unknown"
+    if abs(value - against) <= max(THRESHOLD * against, NOISE_MS):
+        return "equal"
+    return "faster" if value < against else "slower"
+
+
+def _together(p50: Direction, p98: Direction) -> Direction:
+    """The verdict of the two percentiles: the one that moved, `mixed` when they moved apart."""
+    both = {p50, p98}
+    if "unknown" in both:
+        return "unknown"
+    if both == {"faster", "slower"}:
+        return "mixed"
+    return "faster" if "faster" in both else "slower" if "slower" in both else "equal"
+
+
+def verdicts(
+    quantity: str, architectures: Mapping[str, ArchitectureResult], home: str
+) -> tuple[Verdict, ...]:
+    """The verdicts of a quantity; the first is the reference's own."""
+    name = reference(architectures)
+    if name is None:
+        return ()
+    base50, base98 = _percentiles(architectures[name], quantity)
+    base_floor = floors.mean_floor_ms(quantity, architectures[name], home)
+    found = []
+    for other, measured in sorted(architectures.items(), key=lambda item: item[0] != name):
+        p50, p98 = _percentiles(measured, quantity)
+        direction = _together(compared(p50, base50), compared(p98, base98))
+        expected = compared(floors.mean_floor_ms(quantity, measured, home), base_floor)
+        found.append(Verdict(other, direction, p50, p98, expected))
+    return tuple(found)
+
+
+def _percentiles(measured: ArchitectureResult, quantity: str) -> tuple[float | None, float | None]:
+    latency = measured.latency_ms.get(quantity)
+    return (latency.all.p50, latency.all.p98) if latency else (None, None)
+
+
+def latency_answer(
+    quantity: str, architectures: Mapping[str, ArchitectureResult], home: str
+) -> Answer | None:
+    """The answer for one quantity; None when no architecture was run."""
+    found = verdicts(quantity, architectures, home)
+    if not found:
+        return None
+    base, others = found[0], found[1:]
+    title = TITLES.get(quantity, quantity.capitalize())
+    if base.p50 is None:
+        return Answer(
+            quantity, f"{title}: not measured", (f"{base.architecture} counted none.",), verdicts=found
+        )
+    detail = _detail(quantity, architectures, home)
+    if not others:
+        sentence = f"In {base.architecture} the median is {ms(base.p50)}, the 98th percentile {ms(base.p98)}."
+        return Answer(quantity, f"{title}: {ms(base.p50)}", (sentence,), detail, found)
+    sentences = (_comparison(found), *_reasons(quantity, base, others, home))
+    return Answer(quantity, _headline(title, others), sentences, detail, found)
+
+
+def _headline(title: str, others: Sequence[Verdict]) -> str:
+    by = {direction: [v.architecture for v in others if v.direction == direction] for direction in _WORDS}
+    if len(others) > 1 and by["equal"] == [v.architecture for v in others]:
+        return f"{title}: equal everywhere"
+    parts = []
+    for direction, word in _WORDS.items():
+        names = by[direction]
+        if names:
+            only = " only" if direction == "faster" and len(names) < len(others) else ""
+            parts.append(f"{word} {listing(names)}{only}")
+    return f"{title}: {', '.join(parts)}"
+
+
+_WORDS: Final[Mapping[str, str]] = {
+    "faster": "faster in",
+    "equal": "equal in",
+    "slower": "slower in",
+    "mixed": "mixed in",
+    "unknown": "not measured in",
+}
+
+
+def _comparison(found: Sequence[Verdict]) -> str:
+    base = found[0]
+    medians = [f"{ms(base.p50)} in {base.architecture}"]
+    for verdict in found[1:]:
+        if verdict.direction == "unknown":
+            medians.append(f"not measured in {verdict.architecture}")
+        else:
+            medians.append(f"{ms(verdict.p50)} in {verdict.architecture} ({_change(base, verdict)})")
+    slow = listing([ms(verdict.p98) for verdict in found if verdict.p50 is not None])
+    return f"The median is {listing(medians)}; the 98th percentile {slow}."
+
+
+def _change(base: Verdict, verdict: Verdict) -> str:
+    """How an architecture differs from the reference, in words: in its median, else in its slowest users."""
+    for value, against, what in (
+        (verdict.p50, base.p50, ""),
+        (verdict.p98, base.p98, " at the 98th percentile"),
+    ):
+        direction = compared(value, against)
+        if direction in ("faster", "slower") and value and against:
+            return f"{times(max(value, against) / min(value, against))} {direction}{what}"
+    return "no difference"
+
+
+def _detail(quantity: str, architectures: Mapping[str, ArchitectureResult], home: str) -> str:
+    """The WAN's share and what the service adds to it; empty when the facts do not tell."""
+    known = []
+    for name, measured in architectures.items():
+        floor = floors.mean_floor_ms(quantity, measured, home)
+        added = floors.added_ms(quantity, measured, home)
+        if floor is not None and added is not None:
+            known.append((name, floor, added))
+    if not known:
+        return ""
+    shares = listing([f"{ms(floor)} in {name}" for name, floor, _ in known])
+    extra = listing([f"{ms(added)} in {name}" for name, _, added in known])
+    way = _WAYS.get(quantity, "The WAN alone").format(home=home)
+    return f"{way}: {shares}, as the mean of the regions. Their medians are above it by {extra}."
+
+
+_WAYS: Final[Mapping[str, str]] = {
+    "handshake": "The WAN alone takes three round trips to the node (TCP, TLS, upgrade)",
+    "read": "The WAN alone takes a round trip to the node and on to where it reads",
+    "prediction": "The WAN alone takes a round trip by the node to {home}",
+    "broadcast": "The WAN alone takes the way from {home} by the node to the user",
+}
+
+
+def _reasons(quantity: str, base: Verdict, others: Sequence[Verdict], home: str) -> list[str]:
+    """Whether the measurement is what the WAN's delays let one expect, and the reason where it is."""
+    told = [v for v in others if "unknown" not in (v.direction, v.expected)]
+    agree = [v for v in told if v.direction == v.expected]
+    sentences = []
+    faster = [v.architecture for v in agree if v.direction == "faster"]
+    if faster:
+        nearer = {"handshake": "the node is near the user", "read": "the data is near the node"}
+        sentences.append(
+            f"In {listing(faster)} {nearer.get(quantity, 'the way is shorter')}: the gain is the WAN's."
+        )
+    equal = [v.architecture for v in agree if v.direction == "equal"]
+    if equal and quantity in ("prediction", "broadcast"):
+        they, do = ("they", "do") if len(equal) > 1 else ("it", "does")
+        sentences.append(
+            f"Each passes through {home} in {listing([base.architecture, *equal])} alike: {listing(equal)} "
+            f"can at best equal {base.architecture}, as {they} {do} here, until regions accept writes "
+            "themselves."
+        )
+    elif equal:
+        sentences.append(
+            f"In {listing(equal)} the way is as long as in {base.architecture}: nothing is gained."
+        )
+    for v in told:
+        if v not in agree:
+            sentences.append(
+                f"By the WAN's delays alone {v.architecture} would be {v.expected}; it is {v.direction}. "
+                "Something else decides: see the errors, the load generator's lag and the utilisation."
+            )
+    return sentences
+
+
+def blocking_answer(result: Result) -> Answer | None:
+    """What blocking database calls do to a prediction; None without the control."""
+    pairs = [
+        (name, result.architectures[name], blocked)
+        for name, blocked in result.blocking.items()
+        if name in result.architectures
+    ]
+    if not pairs:
+        return None
+    collapsed: list[str] = []
+    held: list[str] = []
+    parts: list[str] = []
+    for name, free, blocked in pairs:
+        (collapsed if collapses(free, blocked) else held).append(name)
+        before, after = _percentiles(free, "prediction")[1], _percentiles(blocked, "prediction")[1]
+        lost = blocked.users.requested - blocked.users.connected + blocked.users.lost
+        users = f", and {lost:,} of {blocked.users.requested:,} users not connected or lost" if lost else ""
+        parts.append(f"{name} {ms(after)} instead of {ms(before)}{users}")
+    sentences = [f"With blocking database calls the 98th percentile of a prediction is: {'; '.join(parts)}."]
+    if collapsed:
+        sentences.append(
+            "Places, machines, load and code are the same, and only the database calls differ: distance makes "
+            "each call long, blocking makes everybody on the process wait for it. Without blocking, the same "
+            "distance does not do that."
+        )
+        if held:
+            held_word = "hold" if len(held) > 1 else "holds"
+            sentences.append(f"At this load {listing(held)} {held_word}: the calls return soon enough.")
+        headline = (
+            f"Blocking database calls: {listing(collapsed)} collapse{'s' if len(collapsed) == 1 else ''}"
+        )
+    else:
+        sentences.append(
+            f"None of them grew {COLLAPSE:g}-fold or lost users: at this load the control shows no collapse."
+        )
+        headline = "Blocking database calls: no collapse at this load"
+    return Answer("blocking", headline, tuple(sentences))
+
+
+def collapses(free: ArchitectureResult, blocked: ArchitectureResult) -> bool:
+    """Whether the control grew its prediction p98 by `COLLAPSE`, or lost users that the other kept."""
+    before, after = _percentiles(free, "prediction")[1], _percentiles(blocked, "prediction")[1]
+    grew = before is not None and after is not None and after >= COLLAPSE * before
+    unserved = before is not None and after is None
+    fewer = blocked.users.connected - blocked.users.lost < 0.95 * (free.users.connected - free.users.lost)
+    return grew or unserved or fewer
+
+
+def cost_answer(result: Result) -> Answer | None:
+    """What an hour of each architecture costs against the reference."""
+    name = reference(result.architectures)
+    if name is None:
+        return None
+    base = result.architectures[name].cost_per_hour
+    parts = [f"{name} {dollars(base)}"]
+    for other, measured in result.architectures.items():
+        if other != name:
+            ratio = f", {times(measured.cost_per_hour / base)} as much" if base > 0 else ""
+            parts.append(f"{other} {dollars(measured.cost_per_hour)}{ratio}")
+    dearest = max(result.architectures, key=lambda key: result.architectures[key].cost_per_hour)
+    headline = f"Cost: {dollars(base)} an hour"
+    if dearest != name:
+        headline = f"Cost: up to {dollars(result.architectures[dearest].cost_per_hour)} an hour"
+    return Answer("cost", headline, (f"An hour costs: {'; '.join(parts)}.",))
