@@ -32,6 +32,9 @@ RESOLV_CONF: Final = f"nameserver {ADDRESS}\noptions timeout:1 attempts:2\n"
 _TCP_IDLE_S: Final = 10.0
 _HEADER_BYTES: Final = 12
 _BACKLOG: Final = 128
+_MAX_DATAGRAM: Final = 65_535
+_MAX_UDP_ANSWER: Final = 512
+_MAX_TCP_ANSWER: Final = 65_535
 _QUERY: Final = 0
 
 
@@ -62,12 +65,18 @@ class Zone:
         self._domains = tuple(name.partition(".")[2] or name for name in self._records)
         self._ttl_s = ttl_s
 
-    def answer(self, message: bytes) -> bytes | None:
-        """The answer to a message; none when it is not even a question that can be told to be wrong."""
+    def answer(self, message: bytes, most: int = _MAX_TCP_ANSWER) -> bytes | None:
+        """The answer to a message, of `most` bytes; none when it is too short to be answered, or an answer.
+
+        An answer that is longer is empty and marked as truncated, so that the asker comes back by TCP.
+        """
         if len(message) < _HEADER_BYTES or message[2] & 0x80:
             return None
         try:
-            answer: bytes = self._answer(DNSRecord.parse(message)).pack()
+            reply = self._answer(DNSRecord.parse(message))
+            answer: bytes = reply.pack()
+            if len(answer) > most:
+                answer = reply.truncate().pack()
         except (DNSError, ValueError, IndexError, struct.error, RecursionError):
             identity = int.from_bytes(message[:2], "big")
             answer = DNSRecord(DNSHeader(id=identity, qr=1, rcode=RCODE.FORMERR)).pack()
@@ -92,18 +101,14 @@ class Zone:
         return reply
 
 
-class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, zone: Zone) -> None:
-        self._zone = zone
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)  # noqa: S101
-        self._transport = transport
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        answer = self._zone.answer(data)
-        if answer is not None:
-            self._transport.sendto(answer, addr)
+def _answer_datagrams(zone: Zone, datagrams: socket.socket) -> None:
+    """Answers what has arrived; who asked may be gone by then."""
+    with suppress(OSError):
+        while True:
+            message, asker = datagrams.recvfrom(_MAX_DATAGRAM)
+            answer = zone.answer(message, most=_MAX_UDP_ANSWER)
+            if answer is not None:
+                datagrams.sendto(answer, asker)
 
 
 async def _converse(zone: Zone, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -149,7 +154,7 @@ async def serve(config: Config) -> None:
     for asker in config.askers:
         zone = zones[asker.region]
         datagrams, streams = _listen(asker.namespace)
-        await loop.create_datagram_endpoint(partial(_Datagrams, zone), sock=datagrams)
+        loop.add_reader(datagrams, _answer_datagrams, zone, datagrams)
         await asyncio.start_server(partial(_converse, zone), sock=streams)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
