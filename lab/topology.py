@@ -102,7 +102,6 @@ class Topology:
     resolves_to: Mapping[str, str]
     records: Mapping[str, Mapping[str, tuple[str, ...]]]
     ttl_s: int
-    rtt_ms: Mapping[tuple[str, str], float]
 
     @property
     def play_name(self) -> str:
@@ -157,7 +156,6 @@ def topology(architecture: Architecture, matrix: RttMatrix) -> Topology:
         resolves_to=nodes,
         records={user: {play: (address("node", node),), **regional} for user, node in nodes.items()},
         ttl_s=architecture.routing.ttl_s,
-        rtt_ms=matrix.rtt_ms,
     )
 
 

@@ -1,0 +1,92 @@
+"""Redis: a master, and read-only replicas of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import redis
+
+from ami import render
+from lab.files import make_directory, socket_path, write_secret
+from lab.site import START_TIMEOUT_S, Process, Site
+from lab.topology import Machine, Redis
+from lab.waiting import until
+
+USER: Final = "redis"
+
+_OWN_MACHINE_SHARE: Final = 0.75
+_SHARED_MACHINE_SHARE: Final = 0.5
+_LEAST_MEMORY_MIB: Final = 1024
+_CONNECT_TIMEOUT_S: Final = 2.0
+
+
+def start(site: Site, machine: Machine, spec: Redis) -> Process:
+    """Starts the machine's Redis without waiting for it."""
+    home = make_directory(site.disk(machine) / "redis", user=USER)
+    memory_mib = machine.capacity.memory_mib if machine.capacity else _LEAST_MEMORY_MIB
+    share = _OWN_MACHINE_SHARE if machine.role == "redis" else _SHARED_MACHINE_SHARE
+    config = render.Redis(
+        bind=("127.0.0.1", machine.address),
+        announce=machine.address,
+        socket=socket_path(home / "redis.sock"),
+        directory=make_directory(home / "data", user=USER, mode=0o750),
+        password=site.credentials.redis_password(),
+        max_memory_mib=int(memory_mib * share),
+        replica_of=site.address(spec.replica_of) if spec.replica_of else None,
+        sync_delay_s=0,
+    )
+    path = write_secret(home / "redis.conf", config.render(), user=USER)
+    return site.start(machine, "redis", ["redis-server", path], user=USER)
+
+
+def wait_until_serving(site: Site, process: Process) -> None:
+    """Returns when the server answers.
+
+    Raises:
+        NotReadyError: when it does not in time.
+    """
+    with connect(site, process.machine) as client:
+
+        def answers() -> bool | None:
+            try:
+                return bool(client.ping()) or None
+            except redis.RedisError as error:
+                raise ConnectionError(str(error)) from error
+
+        until(process.title, answers, timeout_s=START_TIMEOUT_S, process=process.popen, log=process.log)
+
+
+def wait_until_replicating(site: Site, process: Process) -> None:
+    """Returns when the replica has its master's data and follows it.
+
+    Raises:
+        NotReadyError: when it does not in time.
+    """
+    with connect(site, process.machine) as client:
+
+        def follows() -> bool | None:
+            try:
+                link = client.info("replication")
+            except redis.RedisError as error:
+                raise ConnectionError(str(error)) from error
+            up = link["master_link_status"] == "up" and not link["master_sync_in_progress"]
+            return True if up else None
+
+        until(
+            f"the replication of {process.title}",
+            follows,
+            timeout_s=START_TIMEOUT_S,
+            process=process.popen,
+            log=process.log,
+        )
+
+
+def connect(site: Site, machine: Machine) -> redis.Redis:
+    """A connection to the machine's Redis through its unix socket, from any namespace."""
+    return redis.Redis(
+        unix_socket_path=str(site.disk(machine) / "redis" / "redis.sock"),
+        password=site.credentials.redis_password(),
+        socket_connect_timeout=_CONNECT_TIMEOUT_S,
+        socket_timeout=START_TIMEOUT_S,
+        decode_responses=True,
+    )

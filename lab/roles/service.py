@@ -1,0 +1,181 @@
+"""The service's own processes: the API processes of a node, the ledger, and the operator's commands."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from ami import render
+from lab.errors import LabError
+from lab.files import make_directory, socket_path, write
+from lab.site import START_TIMEOUT_S, Process, Site
+from lab.topology import Api, Machine
+from lab.waiting import until
+
+MARKET: Final = (sys.executable, "-m", "market.cli")
+"""How the service is started."""
+
+_COMMAND_TIMEOUT_S: Final = 120.0
+_PROBE_TIMEOUT_S: Final = 5.0
+
+
+class CommandError(LabError):
+    """A command of the service failed; the message has what it wrote."""
+
+
+def api_socket(site: Site, machine: Machine, number: int) -> Path:
+    """The unix socket of a node's API process."""
+    return socket_path(site.disk(machine) / "api" / f"api-{number}.sock")
+
+
+def start_apis(site: Site, machine: Machine, api: Api) -> list[Process]:
+    """Starts the node's API processes without waiting for them."""
+    home = make_directory(site.disk(machine) / "api")
+    settings = write(
+        home / "api.toml",
+        _settings(
+            site,
+            machine,
+            redis_master=api.redis_master,
+            redis_read=api.redis_read,
+            sql_master=(api.sql_master, "market_ledger"),
+            sql_read=(api.sql_read, "market_reader"),
+        ),
+    )
+    return [
+        site.start(
+            machine,
+            f"api-{number}",
+            [*MARKET, "api", "--settings", settings, "--listen", api_socket(site, machine, number)],
+        )
+        for number in range(api.processes)
+    ]
+
+
+def start_ledger(site: Site) -> Process:
+    """Starts the ledger without waiting for it."""
+    machine = site.topology.home_machine
+    return site.start(
+        machine, "ledger", [*MARKET, "ledger", "--settings", operator_settings(site, "market_ledger")]
+    )
+
+
+def wait_until_serving(site: Site, process: Process) -> None:
+    """Returns when an API process says that it can serve.
+
+    Raises:
+        NotReadyError: when it does not in time.
+    """
+    path = api_socket(site, process.machine, int(process.name.removeprefix("api-")))
+
+    def answers() -> bool:
+        connection = http.client.HTTPConnection("localhost", timeout=_PROBE_TIMEOUT_S)
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.sock.settimeout(_PROBE_TIMEOUT_S)
+            connection.sock.connect(str(path))
+            connection.request("GET", "/healthz")
+            response = connection.getresponse()
+            text = response.read().decode(errors="replace").strip()
+        except http.client.HTTPException as error:
+            raise ConnectionError(f"/healthz answered nonsense: {error!r}") from error
+        finally:
+            connection.close()
+        if response.status != http.client.OK:
+            raise ConnectionError(f"/healthz answered {response.status}: {text}")
+        return True
+
+    until(process.title, answers, timeout_s=START_TIMEOUT_S, process=process.popen, log=process.log)
+
+
+def stop(process: subprocess.Popen[bytes], timeout_s: float) -> None:
+    """Asks a process to end and waits for it; kills it after `timeout_s`."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def operator_settings(site: Site, account: str) -> Path:
+    """The settings file for what works at home under one SQL account."""
+    machine = site.topology.home_machine
+    redis_master, sql_master = site.topology.redis_master.name, site.topology.sql_master.name
+    return write(
+        make_directory(site.disk(machine) / "operator") / f"{account}.toml",
+        _settings(
+            site,
+            machine,
+            redis_master=redis_master,
+            redis_read=redis_master,
+            sql_master=(sql_master, account),
+            sql_read=(sql_master, "market_reader"),
+        ),
+    )
+
+
+def command(site: Site, name: str, *arguments: str, account: str = "market_reader") -> str:
+    """Runs a command of the service on the home machine under a SQL account, and returns its output.
+
+    Raises:
+        CommandError: when it fails or takes too long.
+    """
+    argv = [*MARKET, name, "--settings", str(operator_settings(site, account)), *arguments]
+    try:
+        done = subprocess.run(
+            site.world.argv(site.topology.home_machine.name, argv),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_COMMAND_TIMEOUT_S,
+            check=False,
+            start_new_session=True,
+        )
+    except subprocess.TimeoutExpired:
+        raise CommandError(f"`market {name}` has not ended after {_COMMAND_TIMEOUT_S:g} s") from None
+    if done.returncode != 0:
+        raise CommandError(f"`market {name}` failed with status {done.returncode}:\n{done.stderr.strip()}")
+    return done.stdout
+
+
+def _settings(
+    site: Site,
+    machine: Machine,
+    *,
+    redis_master: str,
+    redis_read: str,
+    sql_master: tuple[str, str],
+    sql_read: tuple[str, str],
+) -> str:
+    def redis(name: str) -> render.RedisEndpoint:
+        return render.RedisEndpoint(
+            host=_host(site, machine, name), password_file=site.credentials.redis_password_file
+        )
+
+    def sql(name: str, account: str) -> render.SqlEndpoint:
+        return render.SqlEndpoint(
+            host=_host(site, machine, name),
+            user=account,
+            password_file=site.credentials.sql_password_file(account),
+        )
+
+    return render.Market(
+        region=machine.region,
+        node=machine.name,
+        token_key_file=site.credentials.token_key_file,
+        redis_master=redis(redis_master),
+        redis_read=redis(redis_read),
+        sql_master=sql(*sql_master),
+        sql_read=sql(*sql_read),
+        data_path=site.data_path,
+    ).render()
+
+
+def _host(site: Site, machine: Machine, name: str) -> str:
+    return "127.0.0.1" if name == machine.name else site.address(name)
