@@ -1,5 +1,28 @@
-"""The command line."""
+"""The command line: the commands of the lab and the benchmark under one name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import typer
+
+from bench import commands as bench_commands
+from lab import commands as lab_commands
+from lab.compare_command import compare
+
+app: Final = typer.Typer(
+    name="isochrone",
+    help="Where do the servers and the data of a real-time application go?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(compare)
+app.add_typer(lab_commands.app, name="lab", help="Run one architecture on this machine.")
+app.command("meters")(bench_commands.meters)
+app.command("report")(bench_commands.report)
 
 
 def main() -> None:
-    """Run."""
+    """Run the command that the arguments name."""
+    app()

@@ -1,0 +1,135 @@
+"""The command `compare`: runs a comparison, shows it and writes it down."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from bench import events, html, result, table
+from bench.errors import BenchError
+from bench.scenario import Scenario
+from infra.errors import InfraError
+from infra.prices import prices_2015
+from infra.regions import matrix as matrix_named
+from infra.stackfile import load as load_stack
+from lab import comparison, lab
+from lab.comparison import Comparison, DataPaths
+from lab.errors import LabError
+from lab.experiment import Experiment
+
+STACKS = ("baseline", "geo-i", "geo-ii")
+"""The architectures that are compared unless others are named."""
+
+
+def compare(
+    architectures: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ARCH]...", help="Stacks to compare; all three when none is named."),
+    ] = None,
+    users: Annotated[int, typer.Option(min=1, max=24_000, help="Users over all eight regions.")] = 1200,
+    ramp: Annotated[float, typer.Option(min=0, max=3600, help="Seconds over which they connect.")] = 15.0,
+    duration: Annotated[
+        float, typer.Option(min=1, max=21_600, help="Seconds at full load after that.")
+    ] = 60.0,
+    matrix: Annotated[str, typer.Option(help="Round trips between regions: 2017 or 2024.")] = "2017",
+    data_path: Annotated[
+        DataPaths, typer.Option(help="How the service calls its databases; blocking is the thesis's way.")
+    ] = "async",
+    out: Annotated[Path, typer.Option(help="Where result.json and report.html go.")] = Path("out/compare"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON and nothing else.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Fixes what every user does and when.")] = 1,
+    name: Annotated[str, typer.Option(help="The lab's name.")] = lab.NAME,
+) -> None:
+    """Run architectures one after the other under the same load, and say which is better at what."""
+    console = Console(stderr=True)
+    try:
+        plan = Comparison(
+            architectures=[load_stack(stack, Path.cwd()) for stack in dict.fromkeys(architectures or STACKS)],
+            matrix=matrix_named(matrix),
+            data_paths=data_path,
+            scenario=Scenario(users=users, ramp_s=ramp, duration_s=duration),
+            prices=prices_2015(),
+            directory=out / "runs",
+            command=shlex.join(["isochrone", *sys.argv[1:]]),
+            name=name,
+            root=lab.ROOT,
+            seed=seed,
+        )
+        out.mkdir(parents=True, exist_ok=True)
+    except (InfraError, BenchError, OSError) as error:
+        console.print(str(error), style="red", markup=False, highlight=False)
+        raise typer.Exit(2) from error
+    try:
+        with _progress(console) as watch:
+            found = comparison.run(plan, watch)
+    except (LabError, BenchError) as error:
+        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        lab.destroy(name)
+        console.print("Interrupted; nothing is left running.")
+        raise typer.Exit(130) from None
+    (out / "result.json").write_bytes(result.encode(found))
+    html.write(found, out / "report.html")
+    if as_json:
+        sys.stdout.buffer.write(result.encode(found) + b"\n")
+    else:
+        table.show(found, Console())
+    console.print(f"Report: {out / 'report.html'}", highlight=False, soft_wrap=True)
+    if reasons := comparison.failures(found):
+        for reason in reasons:
+            console.print(f"FAILED {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1)
+
+
+class _Bar:
+    """Shows one run: what is being done, then the load's progress."""
+
+    def __init__(self, bars: Progress, title: str, total_s: float) -> None:
+        self._bars = bars
+        self._title = title
+        self._task = bars.add_task(title, total=total_s, detail="")
+
+    def step(self, text: str) -> None:
+        self._bars.update(self._task, detail=text)
+
+    def progress(self, progress: events.Progress) -> None:
+        detail = f"{progress.connected} users, {progress.requests} replies, {progress.broadcasts} broadcasts"
+        if progress.failed or progress.lost or progress.errors:
+            detail += f"; {progress.failed} failed, {progress.lost} lost, {progress.errors} errors"
+        self._bars.update(self._task, completed=max(0.0, progress.at_s), detail=detail)
+
+    def done(self) -> None:
+        task = next(task for task in self._bars.tasks if task.id == self._task)
+        self._bars.update(self._task, completed=task.total, detail="done")
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Callable[[Experiment], AbstractContextManager[_Bar]]]:
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description:<20}"),
+        BarColumn(bar_width=30),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[detail]}", markup=False),
+        console=console,
+    ) as bars:
+
+        @contextmanager
+        def watch(trial: Experiment) -> Iterator[_Bar]:
+            title = f"{trial.architecture.name} ({trial.data_path})"
+            bar = _Bar(bars, title, trial.scenario.end_s)
+            yield bar
+            bar.done()
+
+        yield watch

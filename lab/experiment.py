@@ -1,0 +1,284 @@
+"""One run of one architecture: brought up, loaded, measured, its money proven, taken down."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from bench.proof import Row, prove
+
+from bench import coordinator, plan, windows
+from bench.events import Progress
+from bench.load import Load
+from bench.plan import Plan
+from bench.result import ArchitectureResult, Generator, Ledger, RegionFacts
+from bench.scenario import Scenario
+from infra.architecture import Architecture
+from infra.cost import estimate
+from infra.prices import PriceList
+from infra.regions import REGIONS, RttMatrix
+from infra.routing import resolves_to
+from lab import tun, wanstats
+from lab.lab import Lab
+from lab.sampler import Sampler, Watched
+from lab.site import DataPath
+
+WINDOW_S: Final = 10.0
+"""The window in which utilisation is evaluated, scaled to a minute; the thesis had CloudWatch's minutes."""
+
+DRAIN_TIMEOUT_S: Final = 10.0
+"""How long answers are waited for after the last prediction; a round trip takes a third of a second."""
+
+WAN_LATE_MS: Final = 20.0
+WAN_LATE_SHARE: Final = 0.02
+"""When more than this share of the packets left the WAN later than `WAN_LATE_MS`, it held them up."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What to run, and where.
+
+    Args:
+        architecture: the architecture.
+        matrix: the round trips between regions.
+        data_path: how the service calls its databases.
+        scenario: what the users do.
+        prices: what the cost is computed from.
+        directory: where the plans, the outcomes and the workers' files go.
+        name: the lab's name.
+        root: where the lab keeps its state.
+        seed: fixes what every user does and when.
+    """
+
+    architecture: Architecture
+    matrix: RttMatrix
+    data_path: DataPath
+    scenario: Scenario
+    prices: PriceList
+    directory: Path
+    name: str
+    root: Path
+    seed: int = 1
+
+
+class Dump(msgspec.Struct, frozen=True):
+    """The first line of `market dump`: the pools' totals and what was taken from all accounts."""
+
+    pools: dict[str, PoolTotals]
+    accounts_debited: int
+
+
+class PoolTotals(msgspec.Struct, frozen=True):
+    """A pool's stakes by option (minor units) and the number of its predictions."""
+
+    totals: list[int]
+    predictions: int
+
+
+def run(
+    experiment: Experiment,
+    on_step: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> ArchitectureResult:
+    """Carry out an experiment; nothing of the lab is left afterwards.
+
+    Args:
+        experiment: what to run.
+        on_step: is told what is being done, in words.
+        on_progress: is told about once a second how far the load is.
+
+    Raises:
+        LabError: the lab did not come up, or a process of it ended by itself.
+        BenchError: the load could not be put on it.
+    """
+    with Lab.up(
+        experiment.architecture,
+        experiment.matrix,
+        name=experiment.name,
+        root=experiment.root,
+        data_path=experiment.data_path,
+        users=experiment.scenario.users,
+        balance=experiment.scenario.largest_spend,
+        on_step=on_step,
+    ) as lab:
+        on_step("running the load")
+        before = _Totals.read(lab)
+        wan_before = lab.world.wan_stats()
+        with Sampler(_watched(lab)) as sampler:
+            load = asyncio.run(_load(experiment, lab, on_progress))
+        wan = lab.world.wan_stats().since(wan_before)
+        lab.check()
+        counters = _counters(before, _Totals.read(lab), load)
+        on_step("proving the money")
+        lab.stop_apis()
+        lab.drain()
+        ledger = _prove(lab.dump(), load)
+        on_step("taking the lab down")
+    return _result(experiment, load, ledger, sampler, _capacities(lab), counters, wan)
+
+
+async def _load(experiment: Experiment, lab: Lab, on_progress: Callable[[Progress], None]) -> Load:
+    plans = plan.divide(
+        list(REGIONS),
+        experiment.scenario,
+        url=lab.url,
+        ca_file=lab.ca_file,
+        tokens_file=lab.tokens_file,
+        directory=experiment.directory,
+        seed=experiment.seed,
+        drain_timeout_s=DRAIN_TIMEOUT_S,
+    )
+
+    async def spawn(worker: Plan, path: Path) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *lab.worker_argv(worker.region, [sys.executable, "-m", "bench.worker", path]),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+    return await coordinator.run(plans, spawn, experiment.directory, on_progress)
+
+
+@dataclass(frozen=True)
+class _Totals:
+    """What the databases had served at a moment, over all of a lab's machines."""
+
+    redis_hits: int
+    redis_misses: int
+    sql_queries: int
+
+    @classmethod
+    def read(cls, lab: Lab) -> _Totals:
+        hits = misses = queries = 0
+        for name, machine in lab.machines.items():
+            if machine.redis:
+                with lab.redis(name) as redis:
+                    stats = redis.info("stats")
+                hits += stats["keyspace_hits"]
+                misses += stats["keyspace_misses"]
+            if machine.sql:
+                with lab.sql(name) as connection, connection.cursor() as cursor:
+                    cursor.execute("SHOW GLOBAL STATUS LIKE 'Questions'")
+                    row = cursor.fetchone()
+                queries += int(row["Value"]) if row else 0
+        return cls(hits, misses, queries)
+
+
+def _counters(before: _Totals, after: _Totals, load: Load) -> list[windows.CounterSample]:
+    return [
+        windows.CounterSample(
+            load.started_at_s, 0, 0, before.redis_hits, before.redis_misses, before.sql_queries
+        ),
+        windows.CounterSample(
+            load.ended_at_s,
+            load.users.connected,
+            load.requests,
+            after.redis_hits,
+            after.redis_misses,
+            after.sql_queries,
+        ),
+    ]
+
+
+def _watched(lab: Lab) -> list[Watched]:
+    return [
+        Watched(name, machine.role, lab.namespace(name), tun.NAME, lab.disk(name))
+        for name, machine in lab.machines.items()
+        if machine.capacity
+    ]
+
+
+def _capacities(lab: Lab) -> list[windows.MachineCapacity]:
+    return [
+        windows.MachineCapacity(
+            name,
+            machine.role,
+            machine.capacity.cores,
+            machine.capacity.memory_mib,
+            machine.capacity.disk_mib,
+        )
+        for name, machine in lab.machines.items()
+        if machine.capacity
+    ]
+
+
+def _prove(dump: str, load: Load) -> Ledger:
+    first, *lines = dump.splitlines()
+    totals = msgspec.json.decode(first, type=Dump)
+    rows = [Row(*msgspec.json.decode(line, type=tuple[str, str, str, int, int, int, str])) for line in lines]
+    return prove(
+        load.acknowledged,
+        load.unanswered,
+        rows,
+        {pool: found.totals for pool, found in totals.pools.items()},
+        totals.accounts_debited,
+    )
+
+
+def _result(
+    experiment: Experiment,
+    load: Load,
+    ledger: Ledger,
+    sampler: Sampler,
+    capacities: list[windows.MachineCapacity],
+    counters: list[windows.CounterSample],
+    wan: wanstats.WanStats,
+) -> ArchitectureResult:
+    cost = estimate(experiment.architecture, experiment.prices)
+    samples = [s for s in sampler.samples if load.started_at_s <= s.at_s <= load.ended_at_s]
+    meters, roles, inputs = windows.evaluate(
+        samples,
+        capacities,
+        {name: latency.all for name, latency in load.latency.items()},
+        counters,
+        cost.usd_per_hour,
+        window_s=WINDOW_S,
+    )
+    return ArchitectureResult(
+        users=load.users,
+        latency_ms=load.latency,
+        broadcasts=load.broadcasts,
+        broadcast_spread_ms=load.spread,
+        errors=load.errors,
+        ledger=ledger,
+        meters=meters,
+        cost_per_hour=round(cost.usd_per_hour, 4),
+        generator=_judged(load.generator, wan),
+        title=experiment.architecture.title,
+        data_path=experiment.data_path,
+        cost_notes=list(cost.notes),
+        curves=load.curves,
+        roles=roles,
+        regions=_regions(experiment.architecture, experiment.matrix),
+        meter_inputs=inputs,
+    )
+
+
+def _judged(generator: Generator, wan: wanstats.WanStats) -> Generator:
+    """The generator's own verdict, with the emulated WAN's lateness and losses as further reasons."""
+    reasons = list(generator.reasons)
+    late = wan.later_than(WAN_LATE_MS)
+    if late > WAN_LATE_SHARE * wan.packets:
+        share = late / wan.packets
+        reasons.append(f"the emulated WAN held up {share:.1%} of the packets by more than {WAN_LATE_MS:g} ms")
+    if wan.overflowed or wan.failed:
+        reasons.append(f"the emulated WAN dropped {wan.overflowed + wan.failed} packets for want of room")
+    return msgspec.structs.replace(generator, saturated=bool(reasons), reasons=reasons)
+
+
+def _regions(architecture: Architecture, matrix: RttMatrix) -> dict[str, RegionFacts]:
+    return {
+        region: RegionFacts(
+            resolves_to=node,
+            reads_from=architecture.redis_region(node),
+            rtt_to_node_ms=matrix.rtt_ms[region, node],
+            rtt_to_home_ms=matrix.rtt_ms[region, architecture.home],
+        )
+        for region, node in resolves_to(architecture, matrix).items()
+    }
