@@ -1,0 +1,195 @@
+"""`isochrone lab`: bring an architecture up, look at it, talk to it, take it down."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Final, Literal, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from infra.errors import InfraError
+from infra.regions import REGIONS, matrix
+from infra.stackfile import load
+from lab import client, lab, processes, world
+from lab.errors import LabError
+from lab.site import DataPath
+
+app = typer.Typer(
+    help="Run an architecture on this machine, each region a network namespace.", no_args_is_help=True
+)
+
+_err: Final = Console(stderr=True)
+_out: Final = Console()
+
+Name = Annotated[str, typer.Option("--name", help="The lab's name; several may run beside one another.")]
+Root = Annotated[Path, typer.Option("--state-dir", help="Where labs keep their state.")]
+Stacks = Annotated[Path, typer.Option("--stacks", help="The directory of the Pulumi.<stack>.yaml files.")]
+
+
+@app.command()
+def up(
+    architecture: Annotated[str, typer.Argument(help="A stack: baseline, geo-i, geo-ii, ...")],
+    *,
+    matrix_name: Annotated[str, typer.Option("--matrix", help="The round trips: 2017 or 2024.")] = "2017",
+    data_path: Annotated[
+        Literal["async", "blocking"], typer.Option(help="blocking: the thesis's blocking database calls.")
+    ] = "async",
+    users: Annotated[int, typer.Option(min=1, help="Accounts and tokens to make.")] = 1200,
+    name: Name = lab.NAME,
+    root: Root = lab.ROOT,
+    stacks: Stacks = Path(),
+) -> None:
+    """Bring an architecture up and leave it running."""
+    with _reported(), _terminable():
+        declared, delays = load(architecture, stacks), matrix(matrix_name)
+        path: DataPath = data_path
+        with _err.status(f"bringing {architecture} up") as status:
+
+            def show(step: str) -> None:
+                status.update(f"bringing {architecture} up: {step}")
+
+            running = lab.Lab.up(
+                declared, delays, name=name, root=root, data_path=path, users=users, on_step=show
+            )
+        _out.print(f"{declared.title} ({declared.name}) runs; it took {running.startup_s:.1f} s.")
+        _print_access(running.state, root)
+
+
+@app.command()
+def status(name: Name = lab.NAME, root: Root = lab.ROOT) -> None:
+    """List what runs: regions, machines and their processes."""
+    with _reported():
+        state, seen = lab.read_state(name, root), world.status(name, root)
+        if state is None and not seen.hosts and not seen.processes:
+            others = world.list_labs(root)
+            _out.print(f"There is no lab {name}." + (f" There are: {', '.join(others)}." if others else ""))
+            raise typer.Exit(1)
+        if state is None:
+            _out.print(
+                f"The lab {name} is being brought up, or was left behind: `isochrone lab down` removes it."
+            )
+        else:
+            _out.print(
+                f"{state.title} ({state.architecture}), matrix {state.matrix}, data path {state.data_path}, "
+                f"{state.users} accounts, up since {state.started_at}."
+            )
+        _out.print(_machines(state, seen))
+        missing = _missing(seen, root)
+        for process in missing:
+            _err.print(f"[red]{process} has ended[/red]")
+        if state is not None:
+            _print_access(state, root)
+        if missing:
+            raise typer.Exit(1)
+
+
+@app.command()
+def down(
+    name: Name = lab.NAME,
+    root: Root = lab.ROOT,
+    every: Annotated[bool, typer.Option("--all", help="Every lab in the state directory.")] = False,
+) -> None:
+    """End every process of a lab and remove all that it made."""
+    with _reported():
+        for each in world.list_labs(root) if every else [name]:
+            lab.destroy(each, root)
+
+
+@app.command("connect")
+def connect(
+    region: Annotated[str, typer.Argument(help="Where the user is, for instance sa-east-1.")],
+    user: Annotated[int, typer.Option(min=0, help="Which of the accounts.")] = 0,
+    name: Name = lab.NAME,
+    root: Root = lab.ROOT,
+) -> None:
+    """Be a user in a region: send what is typed (JSON), print what comes, with the time that it took."""
+    with _reported():
+        state = lab.read_state(name, root)
+        if state is None:
+            raise LabError(f"there is no lab {name}: bring one up with `isochrone lab up geo-ii`")
+        if region not in REGIONS:
+            raise LabError(f"there is no region {region}; choose one of {', '.join(REGIONS)}")
+        argv = client.argv(state, region, user)
+        os.execvp(argv[0], argv)  # noqa: S606
+
+
+def _print_access(state: lab.State, root: Path) -> None:
+    options = ("" if state.name == lab.NAME else f" --name {state.name}") + (
+        "" if root == lab.ROOT else f" --state-dir {root}"
+    )
+    _out.print(
+        f"\n  address     {state.url}  (inside the lab)\n  authority   {state.ca_file}"
+        f"\n  tokens      {state.tokens_file}\n  data, logs  {state.ca_file.parents[1] / 'machines'}\n"
+        "\nBe a user in São Paulo:\n"
+        f"  isochrone lab connect sa-east-1{options}\n"
+        "See the same from a shell there:\n"
+        f"  ip netns exec {state.name}.users-sa-east-1 curl --cacert {state.ca_file} "
+        f"https://{state.topology.play_name}/healthz\n"
+        "Take it down:\n"
+        f"  isochrone lab down{options}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _machines(state: lab.State | None, seen: world.Status) -> Table:
+    table = Table("machine", "region", "address", "stands for", "processes", box=None, pad_edge=False)
+    by_host: dict[str, Counter[str]] = {}
+    for process in seen.processes:
+        by_host.setdefault(process.host, Counter())[process.process.partition("-")[0]] += 1
+    for host in seen.hosts:
+        machine = state.topology.machines.get(host.name) if state else None
+        table.add_row(
+            host.name,
+            REGIONS.get(host.region, host.region),
+            host.address,
+            (machine.instance if machine else None) or "-",
+            ", ".join(f"{count} {name}" for name, count in by_host.get(host.name, Counter()).items()) or "-",
+        )
+    return table
+
+
+def _missing(seen: world.Status, root: Path) -> list[str]:
+    """The processes on record of which none is left."""
+    alive = {process.pid for process in seen.processes}
+    return [
+        f"{process.process} on {process.host} (process {process.pid})"
+        for process in processes.recorded(root.absolute() / seen.lab)
+        if process.pid not in alive
+    ]
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Turns the project's errors into a message and an exit status, never a traceback."""
+    try:
+        yield
+    except (LabError, InfraError) as error:
+        _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        _err.print("interrupted; everything that was made has been removed")
+        raise typer.Exit(130) from None
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Has SIGTERM and SIGHUP interrupt as Ctrl-C does, so that they clean up too."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
