@@ -23,7 +23,3 @@ class PlanError(BenchError):
 
 class WorkerError(BenchError):
     """A load worker ended before its time, said something unexpected, or did not answer."""
-
-
-class ProofError(BenchError):
-    """What the service dumped for the proof of money cannot be read."""

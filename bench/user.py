@@ -1,0 +1,294 @@
+"""One user of the load: what it sends, what it makes of what it gets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from bench.client import Connection, Data, Listener
+from bench.outcome import Prediction
+from bench.scenario import Scenario
+from bench.schedule import Action
+from bench.tally import Tally
+from market import protocol
+
+
+def _tag(message: type[Struct]) -> str:
+    return str(message.__struct_config__.tag)
+
+
+_LIST_GAMES: Final = _tag(protocol.ListGames)
+_JOIN_GAME: Final = _tag(protocol.JoinGame)
+_LIST_POOLS: Final = _tag(protocol.ListPools)
+_PLACE: Final = _tag(protocol.PlacePrediction)
+_DISTRIBUTION: Final = _tag(protocol.Distribution)
+_ERROR: Final = _tag(protocol.Error)
+
+ANSWERS: Final = {
+    _LIST_GAMES: _tag(protocol.Games),
+    _JOIN_GAME: _tag(protocol.Joined),
+    _LIST_POOLS: _tag(protocol.Pools),
+    _PLACE: _tag(protocol.Placed),
+}
+"""The reply that each request of the scenario asks for."""
+
+FAILED_FROM: Final = 5000
+"""From this error code on the server failed, and whether a prediction was taken is not known."""
+
+
+class Head(Struct, frozen=True):
+    """What the load looks at in a server's message; the rest is skipped without being built."""
+
+    type: str
+    id: int | None = None
+    code: int = 0
+    pool: str = ""
+    epoch: int = 0
+    offset: int = 0
+    published_us: int = 0
+
+
+_decode: Final = msgspec.json.Decoder(Head).decode
+
+
+class Sent(NamedTuple):
+    """A request that waits for its answer; `intended_ns` is of `time.monotonic_ns`."""
+
+    kind: str
+    intended_ns: int
+    prediction: Prediction | None
+
+
+class Setting(NamedTuple):
+    """What all users of a worker share; the seed makes their idempotency keys those of this run."""
+
+    scenario: Scenario
+    seed: int
+    tally: Tally
+
+
+class User:
+    """A user, from connecting to the end.
+
+    A request's latency counts from the intended start of its action. What follows at once from an answer
+    (the list of games after connecting, the list of pools after joining) is intended when that answer
+    arrives; an action that falls due before the connection is open is intended when it opens, since the
+    wait for it is the handshake's. A prediction that falls due before the game is joined is sent when it is
+    joined, and its latency includes that wait.
+
+    A refusal (error 4000-4999) is counted and enters no latency. A failure of the server (5000-5999) enters
+    with the time that it took, and leaves a prediction with an unknown outcome.
+    """
+
+    __slots__ = (
+        "_called_ns",
+        "_connection",
+        "_due",
+        "_ended",
+        "_joined",
+        "_name",
+        "_next_id",
+        "_opened_ns",
+        "_outstanding",
+        "_positions",
+        "_scenario",
+        "_seed",
+        "_tally",
+    )
+
+    def __init__(self, name: str, connection: Callable[[Listener], Connection], setting: Setting) -> None:
+        self._name = name
+        self._seed = setting.seed
+        self._scenario = setting.scenario
+        self._tally = setting.tally
+        self._connection: Final = connection(self)
+        self._next_id = 0
+        self._called_ns = 0
+        self._opened_ns = 0
+        self._joined = False
+        self._ended = False
+        self._outstanding: dict[int, Sent] = {}
+        self._due: list[tuple[str, Action | None, int]] = []
+        self._positions: dict[str, tuple[int, int]] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the user is connected."""
+        return self._connection.is_open
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection still, open or closing."""
+        return self._connection.is_connected
+
+    @property
+    def joined(self) -> bool:
+        """Whether the user has joined the game."""
+        return self._joined
+
+    @property
+    def positions(self) -> dict[str, tuple[int, int]]:
+        """By pool, the (epoch, offset) of the last broadcast that the user received."""
+        return self._positions
+
+    async def connect(self, called_ns: int, timeout_s: float) -> None:
+        """Open the connection; raises what `Connection.open` raises, having ended the user."""
+        self._called_ns = called_ns
+        try:
+            await self._connection.open(timeout_s)
+        except BaseException:
+            self._ended = True
+            self._due.clear()
+            raise
+
+    def join(self, intended_ns: int) -> None:
+        """It is time to join the game."""
+        self._act(_JOIN_GAME, None, intended_ns)
+
+    def place(self, action: Action, intended_ns: int) -> None:
+        """It is time to place a prediction."""
+        self._act(_PLACE, action, intended_ns)
+
+    def close(self) -> None:
+        """Leave: what is outstanding now stays unanswered, and enters the latencies with its age."""
+        if not self._ended:
+            self._ended = True
+            if self._due:
+                self._tally.errors["dropped:not-joined"] += len(self._due)
+            self._give_up(time.monotonic_ns())
+            self._connection.close()
+
+    def abort(self) -> None:
+        """Cut the connection, if there is one still."""
+        self._connection.abort()
+
+    def opened(self, now_ns: int) -> None:
+        """The connection is open: list the games, then do what fell due before."""
+        tally = self._tally
+        tally.opened += 1
+        tally.latency["handshake"].record((now_ns - self._called_ns) // 1000)
+        self._opened_ns = now_ns
+        self._send(_LIST_GAMES, None, now_ns)
+        self._catch_up(now_ns)
+
+    def message(self, data: Data, now_ns: int) -> None:
+        """A message of the server."""
+        try:
+            head = _decode(data)
+        except msgspec.DecodeError:
+            self._tally.errors["reply:undecodable"] += 1
+            return
+        if head.type == _DISTRIBUTION:
+            self._distribution(head)
+        else:
+            self._reply(head, now_ns)
+
+    def closed(self, code: int) -> None:
+        """The connection ended; before the user left, that is a loss."""
+        if not self._ended:
+            self._ended = True
+            self._tally.lost += 1
+            self._tally.errors[f"close:{code}"] += 1
+            self._give_up(time.monotonic_ns())
+
+    def _act(self, kind: str, action: Action | None, intended_ns: int) -> None:
+        if self._ended:
+            return
+        ready = self._opened_ns > 0 and (self._joined or kind == _JOIN_GAME)
+        if ready:
+            self._send(kind, action, intended_ns)
+        elif len(self._due) < self._scenario.max_outstanding:
+            self._due.append((kind, action, intended_ns))
+        else:
+            self._tally.errors["dropped:outstanding"] += 1
+
+    def _catch_up(self, not_before_ns: int) -> None:
+        due, self._due = self._due, []
+        for kind, action, intended_ns in due:
+            self._act(kind, action, max(intended_ns, not_before_ns))
+
+    def _send(self, kind: str, action: Action | None, intended_ns: int) -> None:
+        if len(self._outstanding) >= self._scenario.max_outstanding:
+            self._tally.errors["dropped:outstanding"] += 1
+            return
+        request_id = self._next_id
+        self._next_id = request_id + 1
+        prediction = self._prediction(action) if action else None
+        self._outstanding[request_id] = Sent(kind, intended_ns, prediction)
+        self._tally.outstanding += 1
+        self._connection.send(protocol.encode(self._request(request_id, kind, prediction)))
+
+    def _prediction(self, action: Action) -> Prediction:
+        return (self._name, f"{self._seed}-{action.number}", self._scenario.pool, action.option, action.stake)
+
+    def _request(self, request_id: int, kind: str, prediction: Prediction | None) -> protocol.ClientMessage:
+        game = self._scenario.game
+        if prediction:
+            _, key, pool, option, stake = prediction
+            return protocol.PlacePrediction(request_id, game, pool, option, stake, key)
+        if kind == _JOIN_GAME:
+            return protocol.JoinGame(request_id, game)
+        if kind == _LIST_POOLS:
+            return protocol.ListPools(request_id, game)
+        return protocol.ListGames(request_id)
+
+    def _reply(self, head: Head, now_ns: int) -> None:
+        tally = self._tally
+        if head.type == _ERROR:
+            tally.errors[f"error:{head.code}"] += 1
+        sent = self._outstanding.pop(head.id, None) if head.id is not None else None
+        if sent is None:
+            if head.type != _ERROR:
+                tally.errors["reply:unknown"] += 1
+            return
+        tally.outstanding -= 1
+        tally.requests += 1
+        if head.type == ANSWERS[sent.kind]:
+            self._took(sent, now_ns)
+            self._answered(sent, now_ns)
+        elif head.type != _ERROR:
+            tally.errors["reply:unexpected"] += 1
+            self._unanswered(sent)
+        elif head.code >= FAILED_FROM:
+            self._took(sent, now_ns)
+            self._unanswered(sent)
+
+    def _answered(self, sent: Sent, now_ns: int) -> None:
+        if sent.prediction:
+            self._tally.acknowledged.append(sent.prediction)
+        elif sent.kind == _JOIN_GAME:
+            self._joined = True
+            self._tally.settled_us = time.time_ns() // 1000
+            self._send(_LIST_POOLS, None, now_ns)
+            self._catch_up(self._opened_ns)
+
+    def _distribution(self, head: Head) -> None:
+        tally = self._tally
+        tally.broadcast(head.pool, head.epoch, head.offset, head.published_us, time.time_ns() // 1000)
+        epoch, offset = self._positions.get(head.pool, (head.epoch, head.offset - 1))
+        if (head.epoch, head.offset) <= (epoch, offset):
+            tally.duplicate += 1
+            return
+        if head.epoch == epoch:
+            tally.missed += head.offset - offset - 1
+        self._positions[head.pool] = (head.epoch, head.offset)
+
+    def _took(self, sent: Sent, now_ns: int) -> None:
+        quantity = "prediction" if sent.prediction else "read"
+        self._tally.latency[quantity].record((now_ns - sent.intended_ns) // 1000)
+
+    def _unanswered(self, sent: Sent) -> None:
+        if sent.prediction:
+            self._tally.unanswered.append(sent.prediction)
+
+    def _give_up(self, now_ns: int) -> None:
+        self._due.clear()
+        for sent in self._outstanding.values():
+            self._took(sent, now_ns)
+            self._unanswered(sent)
+        self._tally.outstanding -= len(self._outstanding)
+        self._outstanding.clear()
