@@ -1,0 +1,146 @@
+"""The control of the benchmark: the same store with database calls that hold up the whole process.
+
+The 2015 thesis's server called its databases so, and wrote every prediction through to SQL before it
+answered. The scripts, the reads and the row are those of the live path; only the waiting differs.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+import pymysql
+import redis
+from pymysql.connections import Connection
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from market import keys, scripts, sql
+from market.protocol import ErrorCode, Game, PlacePrediction, Pool
+from market.scripts import Command, Script
+from market.settings import RedisEndpoint, Settings, read_secret
+from market.store import (
+    Done,
+    Failure,
+    Receipt,
+    ReplyError,
+    UnavailableError,
+    failure,
+    read_flush,
+    read_game_exists,
+    read_games,
+    read_place,
+    read_pools,
+)
+
+_log = logging.getLogger(__name__)
+
+TIMEOUT_S: Final = 5.0
+
+
+class BlockingStore:
+    """See `market.store.Store`; every method returns only when its `done` has been called."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._flush_interval_ms = settings.flush_interval_ms
+        self._master = _client(settings.redis_master)
+        self._read = _client(settings.redis_read)
+        self._sql_endpoint = settings.sql_master
+        self._sql: Connection[Any] | None = None
+
+    async def start(self) -> None:
+        """See `Store.start`."""
+
+    async def stop(self) -> None:
+        """See `Store.stop`."""
+        self._master.close()
+        self._read.close()
+        self._close_sql()
+
+    def problem(self) -> str | None:
+        """See `Store.problem`."""
+        for name, client in (("redis-master", self._master), ("redis-read", self._read)):
+            reply = _call(client, ("PING",))
+            if isinstance(reply, Exception):
+                return f"{name}: {reply}"
+        return None
+
+    def games(self, done: Done[list[Game]]) -> None:
+        """See `Store.games`."""
+        done(read_games(_call(self._read, ("HVALS", keys.GAMES))))
+
+    def game_exists(self, game: str, done: Done[bool]) -> None:
+        """See `Store.game_exists`."""
+        done(read_game_exists(_call(self._read, ("HEXISTS", keys.GAMES, game))))
+
+    def pools(self, game: str, done: Done[list[Pool]]) -> None:
+        """See `Store.pools`."""
+        done(read_pools(_call(self._read, scripts.pools(game), scripts.POOLS)))
+
+    def place(self, user: str, request: PlacePrediction, done: Done[Receipt]) -> None:
+        """See `Store.place`."""
+        command = scripts.place(user, request, self._flush_interval_ms)
+        result = read_place(_call(self._master, command, scripts.PLACE))
+        if isinstance(result, Receipt) and not result.duplicate:
+            done(self._write_through(user, request, result))
+        else:
+            done(result)
+
+    def flush(self, pool: str, done: Done[int]) -> None:
+        """See `Store.flush`."""
+        command = scripts.flush(pool, self._flush_interval_ms)
+        done(read_flush(_call(self._master, command, scripts.FLUSH)))
+
+    def _write_through(self, user: str, request: PlacePrediction, receipt: Receipt) -> Receipt | Failure:
+        """Write the row that the ledger will find there; without SQL the journal still has the prediction."""
+        row = sql.Row(
+            receipt.epoch,
+            receipt.journal_id,
+            user,
+            request.key,
+            request.game,
+            request.pool,
+            request.option,
+            request.stake,
+        )
+        try:
+            if self._sql is None:
+                self._sql = sql.connect(self._sql_endpoint)
+            sql.insert(self._sql, [row])
+        except (pymysql.MySQLError, OSError) as error:
+            _log.warning("the row was not written through: %s", error)
+            self._close_sql()
+            return failure(ErrorCode.UNAVAILABLE)
+        return receipt
+
+    def _close_sql(self) -> None:
+        connection, self._sql = self._sql, None
+        if connection is not None and connection.open:
+            connection.close()
+
+
+def _client(endpoint: RedisEndpoint) -> redis.Redis:
+    return redis.Redis(
+        host=endpoint.host,
+        port=endpoint.port,
+        username=endpoint.user,
+        password=read_secret(endpoint.password_file),
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def _call(client: redis.Redis, command: Command, script: Script | None = None) -> Any:
+    """The reply, or the error as `Link` reports it; `script` is loaded when the server does not know it."""
+    try:
+        return client.execute_command(*command)  # type: ignore[no-untyped-call]
+    except redis.exceptions.NoScriptError:
+        if script is None:
+            return ReplyError("NOSCRIPT")
+        loaded = _call(client, ("SCRIPT", "LOAD", script.text))
+        return loaded if isinstance(loaded, Exception) else _call(client, command)
+    except redis.ResponseError as error:
+        return ReplyError(str(error))
+    except (redis.RedisError, OSError) as error:
+        return UnavailableError(str(error))

@@ -1,0 +1,226 @@
+"""The ledger: brings every journal entry to SQL, once.
+
+Delivery is at least once, by a consumer group of the journal; rows are exactly once, by their primary key,
+the entry's place in the journal. An entry is acknowledged only after its row is committed. Whatever fails,
+the process connects again and begins with what it had read and not acknowledged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any, Final
+
+import pymysql
+import redis
+from pymysql.connections import Connection
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from market import keys, sql
+from market.settings import MarketError, RedisEndpoint, Settings, read_secret
+
+_log = logging.getLogger(__name__)
+
+BLOCK_MS: Final = 1000
+BATCH_PAUSE_S: Final = 0.2
+"""How long entries gather before a batch that would not be full: fewer, larger commits."""
+TAKE_OVER_IDLE_MS: Final = 30_000
+"""How long another consumer may hold an entry without acknowledging it."""
+DRAIN_IDLE_MS: Final = 1000
+HOUSEKEEPING_S: Final = 5.0
+TRIM_MARGIN_MS: Final = 60_000
+"""Acknowledged entries that are younger than this stay in the journal."""
+BACKOFF_MIN_S: Final = 0.1
+BACKOFF_MAX_S: Final = 5.0
+DRAIN_PATIENCE_S: Final = 60.0
+
+Entry = tuple[bytes, dict[bytes, bytes] | None]
+
+
+class DrainError(MarketError):
+    """The journal could not be drained in time."""
+
+
+class Ledger:
+    """Drains the journal until `stop` is set, or, with `drain`, until nothing is left in it."""
+
+    def __init__(self, settings: Settings, stop: threading.Event, *, drain: bool = False) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._drain = drain
+        self._consumer = settings.node
+        self._idle_ms = DRAIN_IDLE_MS if drain else TAKE_OVER_IDLE_MS
+        self._housekeeping_at_s = 0.0
+
+    def run(self) -> None:
+        """Work until told to stop.
+
+        Raises:
+            DrainError: with `drain`, when the servers stay out of reach.
+        """
+        delay_s = BACKOFF_MIN_S
+        failing_since_s: float | None = None
+        while not self._stop.is_set():
+            try:
+                with self._connected() as (client, connection):
+                    for rows in self._work(client, connection):
+                        if rows:
+                            delay_s, failing_since_s = BACKOFF_MIN_S, None
+                return
+            except (redis.RedisError, pymysql.MySQLError, sql.LedgerError, OSError) as error:
+                failing_since_s = failing_since_s or time.monotonic()
+                if self._drain and time.monotonic() - failing_since_s > DRAIN_PATIENCE_S:
+                    raise DrainError(f"the journal could not be drained: {error}") from error
+                _log.warning("the ledger waits and connects again: %s", error)
+                self._stop.wait(delay_s * random.uniform(0.5, 1.0))  # noqa: S311
+                delay_s = min(delay_s * 2, BACKOFF_MAX_S)
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[tuple[redis.Redis, Connection[Any]]]:
+        with closing(redis_client(self._settings.redis_master)) as client:
+            _make_group(client)
+            with closing(sql.connect(self._settings.sql_master)) as connection:
+                _log.info("the ledger drains the journal as %s", self._consumer)
+                yield client, connection
+
+    def _work(self, client: redis.Redis, connection: Connection[Any]) -> Iterator[int]:
+        """Deliver batch after batch; yields how many entries each had."""
+        yield from self._own_pending(client, connection)
+        while not self._stop.is_set():
+            if self._drain or time.monotonic() >= self._housekeeping_at_s:
+                self._housekeeping_at_s = time.monotonic() + HOUSEKEEPING_S
+                yield from self._take_over(client, connection)
+                self._trim(client)
+            entries = self._read(client, ">", None if self._drain else BLOCK_MS)
+            self._deliver(client, connection, entries)
+            yield len(entries)
+            if self._drain:
+                if not entries:
+                    if _pending(client) == 0:
+                        return
+                    self._stop.wait(BATCH_PAUSE_S)
+            elif len(entries) < self._settings.ledger_batch_rows:
+                self._stop.wait(BATCH_PAUSE_S)
+
+    def _own_pending(self, client: redis.Redis, connection: Connection[Any]) -> Iterator[int]:
+        """What this consumer had read before it died."""
+        while entries := self._read(client, "0", None):
+            self._deliver(client, connection, entries)
+            yield len(entries)
+
+    def _take_over(self, client: redis.Redis, connection: Connection[Any]) -> Iterator[int]:
+        """What other consumers read and hold for too long."""
+        start: bytes | str = "0-0"
+        while True:
+            start, entries, gone = client.execute_command(  # type: ignore[no-untyped-call]
+                "XAUTOCLAIM",
+                keys.JOURNAL,
+                keys.LEDGER_GROUP,
+                self._consumer,
+                self._idle_ms,
+                start,
+                "COUNT",
+                self._settings.ledger_batch_rows,
+            )
+            if gone:
+                _log.error("%d journal entries were trimmed before they were delivered", len(gone))
+            if entries:
+                _log.info("took over %d entries", len(entries))
+                self._deliver(client, connection, entries)
+                yield len(entries)
+            if start == b"0-0":
+                return
+
+    def _read(self, client: redis.Redis, after: str, block_ms: int | None) -> list[Entry]:
+        reply: Any = client.xreadgroup(
+            keys.LEDGER_GROUP,
+            self._consumer,
+            {keys.JOURNAL: after},
+            count=self._settings.ledger_batch_rows,
+            block=block_ms,
+        )
+        return reply[0][1] if reply else []
+
+    def _deliver(self, client: redis.Redis, connection: Connection[Any], entries: list[Entry]) -> None:
+        """Write rows, commit, then acknowledge."""
+        if not entries:
+            return
+        rows, rejected = [], []
+        for entry_id, fields in entries:
+            row = read_entry(entry_id, fields)
+            if row is None:
+                rejected.append((entry_id, fields))
+            else:
+                rows.append(row)
+        if sql.insert(connection, rows) < len(rows):
+            for row in sql.repeated_keys(connection, rows):
+                _log.error(
+                    "key %s of %s stands in the ledger already; see %s", row.key, row.user, row.journal_id
+                )
+        pipeline = client.pipeline(transaction=True)
+        for entry_id, fields in rejected:
+            _log.error("journal entry %s is not a prediction", entry_id.decode())
+            pipeline.xadd(keys.REJECTED, {**(fields or {}), b"journal_id": entry_id})  # type: ignore[dict-item]
+        pipeline.xack(keys.JOURNAL, keys.LEDGER_GROUP, *(entry_id for entry_id, _ in entries))
+        pipeline.execute()
+
+    def _trim(self, client: redis.Redis) -> None:
+        """Take acknowledged entries out of the journal, but for the youngest."""
+        summary: Any = client.xpending(keys.JOURNAL, keys.LEDGER_GROUP)
+        groups: Any = client.xinfo_groups(keys.JOURNAL)
+        delivered = next(g["last-delivered-id"] for g in groups if g["name"] == keys.LEDGER_GROUP.encode())
+        oldest = summary["min"] or delivered
+        bound_ms = int(oldest.split(b"-")[0]) - TRIM_MARGIN_MS
+        if bound_ms > 0:
+            client.xtrim(keys.JOURNAL, minid=f"{bound_ms}-0", approximate=True)
+
+
+def read_entry(entry_id: bytes, fields: dict[bytes, bytes] | None) -> sql.Row | None:
+    """The row of a journal entry, None when it is not a prediction."""
+    try:
+        f = fields or {}
+        return sql.Row(
+            epoch=int(f[b"epoch"]),
+            journal_id=entry_id.decode(),
+            user=f[b"user"].decode("ascii"),
+            key=f[b"key"].decode("ascii"),
+            game=f[b"game"].decode("ascii"),
+            pool=f[b"pool"].decode("ascii"),
+            option=int(f[b"option"]),
+            stake=int(f[b"stake"]),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def _make_group(client: redis.Redis) -> None:
+    try:
+        client.xgroup_create(keys.JOURNAL, keys.LEDGER_GROUP, id="0", mkstream=True)
+    except redis.ResponseError as error:
+        if not str(error).startswith("BUSYGROUP"):
+            raise
+
+
+def _pending(client: redis.Redis) -> int:
+    summary: Any = client.xpending(keys.JOURNAL, keys.LEDGER_GROUP)
+    return int(summary["pending"])
+
+
+def redis_client(endpoint: RedisEndpoint) -> redis.Redis:
+    """A client that waits for its replies; the caller closes it."""
+    return redis.Redis(
+        host=endpoint.host,
+        port=endpoint.port,
+        username=endpoint.user,
+        password=read_secret(endpoint.password_file),
+        socket_timeout=BLOCK_MS / 1000 + 10,
+        socket_connect_timeout=5,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+    )

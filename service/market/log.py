@@ -1,0 +1,40 @@
+"""Logs: one JSON object per line on standard error."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import Final
+
+import msgspec
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON, with the fields of the process."""
+
+    def __init__(self, **fields: str) -> None:
+        super().__init__()
+        self._fields = fields
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter`."""
+        line = {
+            "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z",
+            "level": record.levelname.lower(),
+            "from": record.name,
+            **self._fields,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return _encode(line).decode()
+
+
+def set_up(process: str, **fields: str) -> None:
+    """Log to standard error as `process` from now on; `fields` are in every line."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter(process=process, **fields))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

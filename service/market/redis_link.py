@@ -1,0 +1,332 @@
+"""Connections to Redis for the event loop, which come back by themselves.
+
+A `CommandLink` sends what was submitted during one turn of the event loop in one write and hands each reply
+to its callback, in order. A `ChannelLink` holds subscriptions. Neither queues while it is not connected:
+what cannot be sent fails at once, what was sent and not answered fails when the connection does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Final, cast
+
+import hiredis
+
+from market.scripts import Command, Script
+from market.settings import RedisEndpoint
+from market.store import ReplyError, UnavailableError
+
+_log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S: Final = 5.0
+BACKOFF_MIN_S: Final = 0.05
+BACKOFF_MAX_S: Final = 2.0
+WATCH_S: Final = 1.0
+STALLED_AFTER: Final = 6
+"""Turns of the watch without any reply after which a connection that owes some is given up.
+
+Turns are counted instead of seconds, so that an event loop that was held up has read its sockets in between.
+"""
+MAX_WAITING: Final = 20_000
+"""Commands that may wait for their replies; more fail at once."""
+
+_NOTHING: Final = object()
+
+Callback = Callable[[Any], None]
+"""Gets the reply, or an exception: `ReplyError` or `UnavailableError`."""
+
+
+class _Wire(asyncio.Protocol):
+    """One connection of a link, from its making to its loss."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._link._made(self, cast(asyncio.WriteTransport, transport))
+
+    def data_received(self, data: bytes) -> None:
+        self._link._received(self, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._link._ended(self, str(exc) if exc else "the server closed the connection")
+
+
+class Link:
+    """A link to one Redis server: connects, authenticates, watches, reconnects after a jittered delay."""
+
+    def __init__(self, name: str, endpoint: RedisEndpoint, password: str) -> None:
+        self.name = name
+        self._endpoint = endpoint
+        self._password = password
+        self._wire: _Wire | None = None
+        self._transport: asyncio.WriteTransport | None = None
+        self._reader = self._new_reader()
+        self._waiting: deque[Callback] = deque()
+        self._out: list[bytes] = []
+        self._ready = False
+        self._last_error = "not connected yet"
+        self._task: asyncio.Task[None] | None = None
+        self._replies = 0
+        self._replies_watched = 0
+        self._silent_turns = 0
+
+    def start(self) -> None:
+        """Begin to connect, and go on until `stop`."""
+        self._loop = asyncio.get_running_loop()
+        self._lost: asyncio.Future[None] = self._loop.create_future()
+        self._task = self._loop.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Close the connection; what waits fails."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        self._drop("stopped")
+
+    def problem(self) -> str | None:
+        """Why the server cannot be asked at present, None when it can."""
+        return None if self._ready else f"{self.name}: {self._last_error}"
+
+    @property
+    def waiting(self) -> int:
+        """How many commands wait for their replies."""
+        return len(self._waiting)
+
+    async def _greet(self) -> None:
+        """What has to be said before the link is ready; AUTH comes first."""
+        raise NotImplementedError
+
+    async def _run(self) -> None:
+        delay_s = BACKOFF_MIN_S
+        while True:
+            try:
+                await asyncio.wait_for(self._connect(), CONNECT_TIMEOUT_S)
+                delay_s = BACKOFF_MIN_S
+                _log.info("connected to %s", self.name)
+                await self._watch()
+            except TimeoutError:
+                self._drop(f"no answer within {CONNECT_TIMEOUT_S:g} s")
+            except (OSError, ReplyError, UnavailableError) as error:
+                self._drop(str(error))
+            _log.warning("%s is unavailable: %s", self.name, self._last_error)
+            await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))  # noqa: S311
+            delay_s = min(delay_s * 2, BACKOFF_MAX_S)
+
+    async def _connect(self) -> None:
+        self._reader = self._new_reader()
+        self._silent_turns = 0
+        self._lost = self._loop.create_future()
+        await self._loop.create_connection(lambda: _Wire(self), self._endpoint.host, self._endpoint.port)
+        await self._greet()
+        self._ready = True
+
+    async def _watch(self) -> None:
+        """Until the connection is lost: give it up when it is silent, keep it in use."""
+        while not self._lost.done():
+            await asyncio.wait((self._lost,), timeout=WATCH_S)
+            if self._replies != self._replies_watched:
+                self._silent_turns = 0
+            elif self._waiting:
+                self._silent_turns += 1
+            self._replies_watched = self._replies
+            if self._silent_turns >= STALLED_AFTER:
+                raise UnavailableError(f"no reply for {STALLED_AFTER * WATCH_S:g} s")
+            if not self._waiting and self._transport is not None:
+                self._send(("PING",), _ignore)
+
+    def _ask(self, *command: str | int | bytes) -> asyncio.Future[Any]:
+        answer: asyncio.Future[Any] = self._loop.create_future()
+
+        def done(reply: Any) -> None:
+            if answer.done():
+                return
+            if isinstance(reply, Exception):
+                answer.set_exception(reply)
+            else:
+                answer.set_result(reply)
+
+        self._send(command, done)
+        return answer
+
+    def _send(self, command: Command, done: Callback) -> None:
+        """Queue a command for the one write at the end of this turn of the event loop."""
+        self._waiting.append(done)
+        self._write(command)
+
+    def _write(self, command: Command) -> None:
+        if not self._out:
+            self._loop.call_soon(self._flush)
+        self._out.append(hiredis.pack_command(command))  # type: ignore[arg-type]  # its stub allows one element
+
+    def _flush(self) -> None:
+        if self._out and self._transport is not None:
+            self._transport.write(b"".join(self._out))
+        self._out.clear()
+
+    def _drop(self, reason: str) -> None:
+        """Let go of the connection and fail all that waits for it."""
+        self._ready = False
+        self._last_error = reason
+        self._out.clear()
+        if self._transport is not None:
+            self._transport.abort()
+        self._wire = self._transport = None
+        waiting, self._waiting = self._waiting, deque()
+        error = UnavailableError(f"{self.name}: {reason}")
+        for done in waiting:
+            self._call(done, error)
+        if not self._lost.done():
+            self._lost.set_result(None)
+
+    def _on_reply(self, reply: Any) -> None:
+        self._call(self._waiting.popleft(), reply)
+
+    def _call(self, done: Callback, reply: Any) -> None:
+        try:
+            done(reply)
+        except Exception:
+            _log.exception("the handling of a reply of %s failed", self.name)
+
+    @staticmethod
+    def _new_reader() -> hiredis.Reader:
+        return hiredis.Reader(replyError=ReplyError, notEnoughData=_NOTHING)
+
+    def _made(self, wire: _Wire, transport: asyncio.WriteTransport) -> None:
+        self._wire = wire
+        self._transport = transport
+
+    def _received(self, wire: _Wire, data: bytes) -> None:
+        if wire is not self._wire:
+            return
+        self._reader.feed(data)
+        try:
+            while wire is self._wire and (reply := self._reader.gets()) is not _NOTHING:
+                self._replies += 1
+                self._on_reply(reply)
+        except (hiredis.ProtocolError, IndexError):
+            self._drop("it does not speak Redis's protocol")
+
+    def _ended(self, wire: _Wire, reason: str) -> None:
+        if wire is self._wire:
+            self._drop(reason)
+
+
+class CommandLink(Link):
+    """Commands and their replies; `scripts` are loaded whenever the link connects."""
+
+    def __init__(
+        self, name: str, endpoint: RedisEndpoint, password: str, scripts: Iterable[Script] = ()
+    ) -> None:
+        super().__init__(name, endpoint, password)
+        self._scripts = tuple(scripts)
+
+    def submit(self, command: Command, done: Callback) -> None:
+        """Send a command; `done` gets the reply, `ReplyError` or `UnavailableError`, after this returns."""
+        if not self._ready:
+            self._loop.call_soon(self._call, done, UnavailableError(f"{self.name}: {self._last_error}"))
+        elif len(self._waiting) >= MAX_WAITING:
+            self._loop.call_soon(self._call, done, UnavailableError(f"{self.name}: too many commands wait"))
+        else:
+            self._send(command, done)
+
+    def evaluate(self, script: Script, command: Command, done: Callback) -> None:
+        """`submit` an EVALSHA; a server that does not know the script gets it, and the command again."""
+
+        def answered(reply: Any) -> None:
+            if isinstance(reply, ReplyError) and str(reply).startswith("NOSCRIPT"):
+                self.submit(("SCRIPT", "LOAD", script.text), _ignore)
+                self.submit(command, done)
+            else:
+                done(reply)
+
+        self.submit(command, answered)
+
+    async def _greet(self) -> None:
+        await self._ask("AUTH", self._endpoint.user, self._password)
+        for script in self._scripts:
+            await self._ask("SCRIPT", "LOAD", script.text)
+
+
+class ChannelLink(Link):
+    """Subscriptions: `on_message(channel, payload)`; they are made again whenever the link connects."""
+
+    def __init__(
+        self, name: str, endpoint: RedisEndpoint, password: str, on_message: Callable[[str, bytes], None]
+    ) -> None:
+        super().__init__(name, endpoint, password)
+        self._on_message = on_message
+        self._channels: dict[str, list[Callback]] = {}
+        self._confirmed: set[str] = set()
+
+    def subscribe(self, channel: str, done: Callback) -> None:
+        """Subscribe; `done` gets None once every later message arrives, or `UnavailableError`."""
+        if channel in self._confirmed:
+            self._loop.call_soon(self._call, done, None)
+        elif not self._ready:
+            self._loop.call_soon(self._call, done, UnavailableError(f"{self.name}: {self._last_error}"))
+        elif channel in self._channels:
+            self._channels[channel].append(done)
+        else:
+            self._channels[channel] = [done]
+            self._write(("SUBSCRIBE", channel))
+
+    def unsubscribe(self, channel: str) -> None:
+        """Give up a subscription."""
+        if self._channels.pop(channel, None) is not None:
+            self._confirmed.discard(channel)
+            if self._transport is not None:
+                self._write(("UNSUBSCRIBE", channel))
+
+    async def _greet(self) -> None:
+        await self._ask("HELLO", 3, "AUTH", self._endpoint.user, self._password)
+        if self._channels:
+            confirmed = self._loop.create_future()
+            for channel, callbacks in self._channels.items():
+                callbacks.append(lambda reply: self._on_confirmed(confirmed, reply))
+                self._write(("SUBSCRIBE", channel))
+            await confirmed
+
+    def _on_confirmed(self, confirmed: asyncio.Future[None], reply: Any) -> None:
+        if confirmed.done():
+            return
+        if isinstance(reply, Exception):
+            confirmed.set_exception(reply)
+        elif self._confirmed.issuperset(self._channels):
+            confirmed.set_result(None)
+
+    def _drop(self, reason: str) -> None:
+        self._confirmed.clear()
+        error = UnavailableError(f"{self.name}: {reason}")
+        for callbacks in self._channels.values():
+            for done in callbacks:
+                self._call(done, error)
+            callbacks.clear()
+        super()._drop(reason)
+
+    def _on_reply(self, reply: Any) -> None:
+        if not isinstance(reply, hiredis.PushNotification):
+            super()._on_reply(reply)
+        elif reply[0] == b"message":
+            try:
+                self._on_message(reply[1].decode(), reply[2])
+            except Exception:
+                _log.exception("the handling of a message on %s failed", reply[1])
+        elif reply[0] == b"subscribe":
+            channel = reply[1].decode()
+            callbacks = self._channels.get(channel)
+            if callbacks is not None:
+                self._confirmed.add(channel)
+                waiting = callbacks.copy()
+                callbacks.clear()
+                for done in waiting:
+                    self._call(done, None)
+
+
+def _ignore(_: Any) -> None:
+    pass

@@ -1,0 +1,268 @@
+"""What a client may ask for, and how each request is answered."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from market.frames import text_frame
+from market.protocol import (
+    Authenticate,
+    Authenticated,
+    ClientMessage,
+    CloseCode,
+    Error,
+    ErrorCode,
+    Game,
+    Games,
+    Joined,
+    JoinGame,
+    LeaveGame,
+    Left,
+    ListGames,
+    ListPools,
+    Placed,
+    PlacePrediction,
+    Pool,
+    Pools,
+    Reply,
+    RequestId,
+    decode_client,
+    encode,
+)
+from market.store import Failure, Receipt, failure
+from market.tokens import Identity, TokenError
+from market.topics import Topic
+
+if TYPE_CHECKING:
+    from market.connection import Connection
+    from market.server import Api
+
+_log = logging.getLogger(__name__)
+
+MAX_GAMES: Final = 16
+"""Games that one connection may have joined."""
+MAX_REFUSALS: Final = 100
+"""Messages in a row that are refused before the connection is closed."""
+
+_TYPES: Final = frozenset(
+    str(kind.__struct_config__.tag)
+    for kind in (Authenticate, ListGames, JoinGame, LeaveGame, ListPools, PlacePrediction)
+)
+
+
+class _Id(Struct):
+    id: RequestId
+
+
+class _Type(Struct):
+    type: str
+
+
+_decode_id: Final = msgspec.json.Decoder(_Id).decode
+_decode_type: Final = msgspec.json.Decoder(_Type).decode
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Session:
+    """Who a connection belongs to, what it has joined and what it waits for."""
+
+    __slots__ = ("_api", "_connection", "_in_flight", "_refusals", "_topics", "identity")
+
+    def __init__(self, connection: Connection, api: Api) -> None:
+        self._connection = connection
+        self._api = api
+        self.identity: Identity | None = None
+        self._topics: dict[str, Topic | None] = {}
+        self._in_flight = 0
+        self._refusals = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request waits for its answer."""
+        return self._in_flight == 0
+
+    def identify(self, token: str) -> Identity:
+        """Take the user from a token; raises `TokenError`."""
+        identity = self._api.signer.verify(token)
+        if self.identity is not None and self.identity.user != identity.user:
+            raise TokenError("the connection belongs to another user; open a new one")
+        self.identity = identity
+        return identity
+
+    def end(self) -> None:
+        """Leave everything; what is still in flight is answered to nobody."""
+        for topic in self._topics.values():
+            if topic is not None:
+                topic.listeners.pop(self._connection, None)
+        self._topics.clear()
+
+    def receive(self, data: bytes) -> None:
+        """Answer one message."""
+        try:
+            message = decode_client(data)
+        except _UNREADABLE as error:
+            self._refuse_unreadable(data, error)
+            return
+        try:
+            self._dispatch(message)
+        except Exception:
+            _log.exception("the handling of %s failed", type(message).__name__)
+            self._fail(message.id, failure(ErrorCode.INTERNAL))
+
+    def _dispatch(self, message: ClientMessage) -> None:
+        if isinstance(message, Authenticate):
+            self._authenticate(message)
+        elif self.identity is None:
+            self._refuse(message.id, ErrorCode.UNAUTHENTICATED, "authenticate first")
+        elif self.identity.expires_at_s <= time.time():
+            self._refuse(message.id, ErrorCode.UNAUTHENTICATED, "the token has expired; authenticate again")
+        elif self._in_flight >= self._api.settings.max_requests_in_flight:
+            self._refuse(message.id, ErrorCode.TOO_MANY_REQUESTS, "wait for the answers to earlier requests")
+        else:
+            self._refusals = 0
+            _HANDLERS[type(message)](self, message)
+
+    def _authenticate(self, message: Authenticate) -> None:
+        try:
+            identity = self.identify(message.token)
+        except TokenError as error:
+            self._refuse(message.id, ErrorCode.UNAUTHENTICATED, str(error))
+            self._connection.close(CloseCode.UNAUTHENTICATED, str(error))
+        else:
+            self._refusals = 0
+            self._send(Authenticated(message.id, identity.user, identity.expires_at_s))
+
+    def _list_games(self, message: ListGames) -> None:
+        def listed(result: list[Game] | Failure) -> None:
+            self._answer(message.id, result, lambda games: Games(message.id, games))
+
+        self._in_flight += 1
+        self._api.store.games(listed)
+
+    def _list_pools(self, message: ListPools) -> None:
+        def listed(result: list[Pool] | Failure) -> None:
+            self._answer(message.id, result, lambda pools: Pools(message.id, message.game, pools))
+
+        self._in_flight += 1
+        self._api.store.pools(message.game, listed)
+
+    def _join_game(self, message: JoinGame) -> None:
+        if len(self._topics) >= MAX_GAMES and message.game not in self._topics:
+            self._refuse(
+                message.id, ErrorCode.TOO_MANY_REQUESTS, f"leave a game first; {MAX_GAMES} are joined"
+            )
+            return
+        self._topics.setdefault(message.game, None)
+        self._in_flight += 1
+        self._api.store.game_exists(message.game, partial(self._join_existing, message))
+
+    def _join_existing(self, message: JoinGame, exists: bool | Failure) -> None:
+        if exists is True:
+            self._api.topics.open(message.game, partial(self._joined, message))
+        else:
+            self._joined(message, exists or failure(ErrorCode.NO_SUCH_GAME))
+
+    def _joined(self, message: JoinGame, result: Topic | Failure) -> None:
+        game = message.game
+        if isinstance(result, Failure):
+            if self._topics.get(game, result) is None:
+                del self._topics[game]
+        elif game not in self._topics:
+            result = Failure(ErrorCode.NOT_JOINED, "the game was left before it was joined")
+        elif self._connection.is_open:
+            self._topics[game] = result
+            result.listeners[self._connection] = None
+        self._answer(message.id, result, lambda _: Joined(message.id, game))
+
+    def _leave_game(self, message: LeaveGame) -> None:
+        if message.game not in self._topics:
+            self._fail(message.id, Failure(ErrorCode.NOT_JOINED, "the game is not joined"))
+            return
+        topic = self._topics.pop(message.game)
+        if topic is not None:
+            topic.listeners.pop(self._connection, None)
+        self._send(Left(message.id, message.game))
+
+    def _place_prediction(self, message: PlacePrediction) -> None:
+        if self.identity is None or message.game not in self._topics:
+            self._fail(message.id, Failure(ErrorCode.NOT_JOINED, "join the game first"))
+            return
+        self._in_flight += 1
+        asked_s = time.monotonic()
+        self._api.store.place(self.identity.user, message, partial(self._placed, message, asked_s))
+
+    def _placed(self, message: PlacePrediction, asked_s: float, result: Receipt | Failure) -> None:
+        if isinstance(result, Receipt) and result.due_in_ms >= 0:
+            self._api.flusher.due(message.pool, result.due_in_ms, time.monotonic() - asked_s)
+        self._answer(message.id, result, partial(_placed_reply, message))
+
+    def _answer(self, request: int, result: Any, reply: Callable[[Any], Reply]) -> None:
+        self._in_flight -= 1
+        if isinstance(result, Failure):
+            self._fail(request, result)
+        else:
+            self._send(reply(result))
+        self._api.answered(self._connection)
+
+    def _send(self, message: Reply | Error) -> None:
+        self._connection.send(text_frame(encode(message)))
+
+    def _fail(self, request: int | None, why: Failure) -> None:
+        self._send(Error(request, why.code, why.message))
+
+    def _refuse(self, request: int | None, code: ErrorCode, message: str) -> None:
+        """Refuse what a correct client would not have sent; one that goes on with it is closed."""
+        self._fail(request, Failure(code, message))
+        self._refusals += 1
+        if self._refusals >= MAX_REFUSALS:
+            self._connection.close(CloseCode.TOO_MANY_ERRORS, "read the errors, then come back")
+
+    def _refuse_unreadable(self, data: bytes, error: Exception) -> None:
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            self._connection.close(CloseCode.INVALID_TEXT, "send UTF-8")
+            return
+        code, reason = ErrorCode.MALFORMED, str(error)
+        if isinstance(error, RecursionError):
+            reason = "the message is nested too deeply"
+        try:
+            kind = _decode_type(data).type
+        except _UNREADABLE:
+            pass
+        else:
+            if kind not in _TYPES:
+                code, reason = ErrorCode.UNKNOWN_TYPE, f"a client may send {', '.join(sorted(_TYPES))}"
+        try:
+            request = _decode_id(data).id
+        except _UNREADABLE:
+            request = None
+        self._refuse(request, code, reason)
+
+
+def _placed_reply(message: PlacePrediction, receipt: Receipt) -> Placed:
+    return Placed(
+        message.id,
+        message.pool,
+        message.key,
+        receipt.epoch,
+        receipt.journal_id,
+        receipt.balance,
+        receipt.duplicate,
+    )
+
+
+_HANDLERS: Final[dict[type, Callable[[Session, Any], None]]] = {
+    ListGames: Session._list_games,
+    JoinGame: Session._join_game,
+    LeaveGame: Session._leave_game,
+    ListPools: Session._list_pools,
+    PlacePrediction: Session._place_prediction,
+}
