@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from bench import floors
+from bench.places import name_of
 from bench.result import LATENCIES, ArchitectureResult, Result
 from bench.wording import dollars, listing, ms, times
 
@@ -70,8 +71,13 @@ def answers(result: Result) -> list[Answer]:
 
 
 def home_of(result: Result) -> str:
-    """The home region of a result, in words when the result does not say."""
-    return result.run.home if result.run else "the home region"
+    """The home region of a result; empty when the result does not say."""
+    return result.run.home if result.run else ""
+
+
+def place_of(home: str) -> str:
+    """The home region as the sentences name it."""
+    return name_of(home) if home else "the home region"
 
 
 def compared(value: float | None, against: float | None) -> Direction:
@@ -195,7 +201,7 @@ def _detail(quantity: str, architectures: Mapping[str, ArchitectureResult], home
         return ""
     shares = listing([f"{ms(floor)} in {name}" for name, floor, _ in known])
     extra = listing([f"{ms(added)} in {name}" for name, _, added in known])
-    way = _WAYS.get(quantity, "The WAN alone").format(home=home)
+    way = _WAYS.get(quantity, "The WAN alone").format(home=place_of(home))
     return f"{way}: {shares}, as the mean of the regions. Their medians are above it by {extra}."
 
 
@@ -222,9 +228,9 @@ def _reasons(quantity: str, base: Verdict, others: Sequence[Verdict], home: str)
     if equal and quantity in ("prediction", "broadcast"):
         they, do = ("they", "do") if len(equal) > 1 else ("it", "does")
         sentences.append(
-            f"Each passes through {home} in {listing([base.architecture, *equal])} alike: {listing(equal)} "
-            f"can at best equal {base.architecture}, as {they} {do} here, until regions accept writes "
-            "themselves."
+            f"Each passes through {place_of(home)} in {listing([base.architecture, *equal])} alike: "
+            f"{listing(equal)} can at best equal {base.architecture}, as {they} {do} here, until regions "
+            "accept writes themselves."
         )
     elif equal:
         sentences.append(
@@ -260,9 +266,9 @@ def blocking_answer(result: Result) -> Answer | None:
     sentences = [f"With blocking database calls the 98th percentile of a prediction is: {'; '.join(parts)}."]
     if collapsed:
         sentences.append(
-            "Places, machines, load and code are the same, and only the database calls differ: distance makes "
-            "each call long, blocking makes everybody on the process wait for it. Without blocking, the same "
-            "distance does not do that."
+            "Places, machines, load and code are the same, and only the database calls differ: distance "
+            "makes each call long, blocking makes everybody on the process wait for it. Without blocking, "
+            "the same distance does not do that."
         )
         if held:
             held_word = "hold" if len(held) > 1 else "holds"

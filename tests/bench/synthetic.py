@@ -124,11 +124,11 @@ def architecture_result(architecture: str, *, slow: float = 1.0, seed: int = 7) 
             float(s),
             name,
             role,
-            cpu * s * (1 + 0.1 * rng.random()),
+            cpu * (s + 0.3 * rng.random()),
             memory_mib,
             disk_mib,
             2.2e5 * s,
-            3.1e5 * s * (1 + 0.05 * rng.random()),
+            3.1e5 * (s + 0.2 * rng.random()),
         )
         for s in range(121)
         for name, role, _, _, _, cpu, memory_mib, disk_mib in machines
