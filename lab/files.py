@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +34,20 @@ def write_secret(path: Path, text: str, *, user: str | None = None) -> Path:
     return _write(path, text, 0o600, user)
 
 
+def check_open(directory: Path) -> None:
+    """Returns when every user of this machine can reach what lies below `directory`, or will once it is made.
+
+    Raises:
+        MachineError: when Redis and MariaDB, which run under users of their own, could not.
+    """
+    for path in (directory, *directory.parents):
+        if path.is_dir() and not path.stat().st_mode & stat.S_IXOTH:
+            raise MachineError(
+                f"{path} is closed to other users, and Redis and MariaDB run as such: "
+                f"choose another state directory, or open it with `chmod o+x {path}`"
+            )
+
+
 def socket_path(path: Path) -> Path:
     """The path itself, when a unix socket can have it.
 
@@ -57,14 +73,15 @@ def tail(path: Path, lines: int = 15) -> str:
 
 
 def _write(path: Path, text: str, mode: int, user: str | None) -> Path:
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    """Writes under another name first, so that a reader finds the whole file or the one before."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
-    path.chmod(mode)
+    written = Path(name)
+    written.chmod(mode)
     if user is not None:
-        _give(path, user)
-    return path
+        _give(written, user)
+    return written.replace(path)
 
 
 def _give(path: Path, user: str) -> None:

@@ -23,7 +23,7 @@ from infra.architecture import Architecture
 from infra.regions import RttMatrix
 from lab import certificates, credentials, hosts, namespaces, requirements, world
 from lab.errors import LabError
-from lab.files import tail, write, write_secret
+from lab.files import check_open, tail, write, write_secret
 from lab.roles import mariadb_server, redis_server, service, web_server
 from lab.site import DataPath, Process, Site
 from lab.topology import Machine, Topology, topology
@@ -115,6 +115,7 @@ class Lab:
         requirements.check()
         places = topology(architecture, matrix)
         root = root.absolute()
+        check_open(root)
         on_step("making regions, links and names")
         made = World.create(
             name,
@@ -146,7 +147,8 @@ class Lab:
             secrets = credentials.create(directory / "secrets")
             lab = cls(Site(made, places, directory, secrets, tls, users, data_path), state)
             lab._start(on_step, balance)
-            write(directory / _STATE_FILE, msgspec.json.format(msgspec.json.encode(state)).decode())
+            text = msgspec.json.encode(state, enc_hook=str)
+            write(directory / _STATE_FILE, msgspec.json.format(text).decode())
         except BaseException:
             with _undisturbed():
                 made.close()
@@ -310,7 +312,8 @@ class Lab:
 def read_state(name: str, root: Path = ROOT) -> State | None:
     """What a lab is and how it is reached, or None when there is none that came up."""
     try:
-        return msgspec.json.decode((root.absolute() / name / _STATE_FILE).read_bytes(), type=State)
+        text = (root.absolute() / name / _STATE_FILE).read_bytes()
+        return msgspec.json.decode(text, type=State, dec_hook=lambda kind, value: kind(value))
     except FileNotFoundError:
         return None
     except msgspec.DecodeError as error:
