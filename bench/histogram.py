@@ -89,15 +89,23 @@ class Histogram:
 
     def percentile_ms(self, percentile: float) -> float | None:
         """The value that this percentage of the values does not exceed (ms); None when there are none."""
+        return self.percentiles_ms([percentile])[percentile] if self.count else None
+
+    def percentiles_ms(self, percentiles: Iterable[float]) -> dict[float, float]:
+        """Several of them in one pass, by their percentage (ms); empty when there are no values."""
         if not self.count:
-            return None
-        value_us = int(self._counts.get_value_at_percentile(percentile))
-        return min(max(value_us, self.least), self.greatest) / 1000
+            return {}
+        values_us: dict[float, int] = self._counts.get_percentile_to_value_dict(list(percentiles))
+        return {
+            percentile: min(max(value_us, self.least), self.greatest) / 1000
+            for percentile, value_us in values_us.items()
+        }
 
     def summary(self) -> Summary:
         """The distribution in milliseconds, as the result format has it; `stddev` is the population's."""
         if not self.count:
             return Summary(count=0)
+        percentiles_ms = self.percentiles_ms(PERCENTILES.values())
         variance_n2 = self.count * self.squares - self.total * self.total
         return Summary(
             count=self.count,
@@ -105,15 +113,13 @@ class Histogram:
             mean=_ms(self.total / self.count),
             stddev=_ms(isqrt(variance_n2) / self.count),
             max=self.greatest / 1000,
-            **{name: self.percentile_ms(percentile) for name, percentile in PERCENTILES.items()},
+            **{name: percentiles_ms[percentile] for name, percentile in PERCENTILES.items()},
         )
 
     def curve(self) -> Curve:
         """About a hundred points of the cumulative distribution, denser towards the end; for plots."""
-        if not self.count:
-            return Curve([], [])
-        values = [self.percentile_ms(percentile) or 0.0 for percentile in _CURVE_PERCENTILES]
-        return Curve(values, [percentile / 100 for percentile in _CURVE_PERCENTILES])
+        values_ms = self.percentiles_ms(_CURVE_PERCENTILES)
+        return Curve(list(values_ms.values()), [percentile / 100 for percentile in values_ms])
 
     def state(self) -> HistogramState:
         """The histogram as a value that can be written down."""
