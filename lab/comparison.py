@@ -162,6 +162,6 @@ def _ledger(name: str, found: ArchitectureResult) -> Iterator[str]:
     if not ledger.balanced:
         yield (
             f"{name}: the ledger does not add up: {ledger.acknowledged} predictions acknowledged,"
-            f" {ledger.rows} rows, {ledger.missing} missing, {ledger.duplicate} double, {ledger.unexplained} unexplained;"
-            f" stakes {ledger.stakes_sql} in SQL, {ledger.stakes_pools} in the pools"
+            f" {ledger.rows} rows, {ledger.missing} missing, {ledger.duplicate} double,"
+            f" {ledger.unexplained} unexplained; {ledger.stakes_sql} staked in SQL, {ledger.stakes_pools} in pools"
         )

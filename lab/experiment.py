@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from bench.proof import Row, prove
 
 from bench import coordinator, plan, windows
 from bench.events import Progress
 from bench.load import Load
 from bench.plan import Plan
+from bench.proof import Row, prove
 from bench.result import ArchitectureResult, Generator, Ledger, RegionFacts
 from bench.scenario import Scenario
 from infra.architecture import Architecture
@@ -211,7 +211,7 @@ def _capacities(lab: Lab) -> list[windows.MachineCapacity]:
 def _prove(dump: str, load: Load) -> Ledger:
     first, *lines = dump.splitlines()
     totals = msgspec.json.decode(first, type=Dump)
-    rows = [Row(*msgspec.json.decode(line, type=tuple[str, str, str, int, int, int, str])) for line in lines]
+    rows = [msgspec.json.decode(line, type=Row) for line in lines]
     return prove(
         load.acknowledged,
         load.unanswered,
