@@ -13,9 +13,9 @@ from bench.land import dots
 from bench.places import PLACES, Place
 from bench.result import ArchitectureResult, RegionFacts
 from bench.svg import add, hint, label, markup, number, picture
-from bench.wording import ms
+from bench.wording import bare_ms, ms
 
-_WEST, _EAST, _SOUTH, _NORTH = -196.0, 196.0, -50.0, 72.0
+_WEST, _EAST, _SOUTH, _NORTH = -204.0, 192.0, -50.0, 72.0
 _SCALE: Final = 1.5
 _WIDTH, _HEIGHT = (_EAST - _WEST) * _SCALE, (_NORTH - _SOUTH) * _SCALE
 
@@ -78,7 +78,7 @@ def world(run: ArchitectureResult, quantity: str, title: str) -> Markup:
             add(spot, "circle", "ring", cx=x, cy=y, r=8)
         add(spot, "circle", f"place h{colour}" if colour is not None else "place none", cx=x, cy=y, r=5.5)
         dx, dy, anchor = _LABELS[region]
-        label(root, x + dx, y + dy, f"{PLACES[region].name} {ms(median)}", "halo", anchor)
+        label(root, x + dx, y + dy, f"{PLACES[region].name} {bare_ms(median)}", "halo", anchor)
     return markup(root)
 
 
