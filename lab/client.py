@@ -29,9 +29,13 @@ Ctrl-D ends it.
 
 def argv(state: State, region: str, user: int) -> list[str]:
     """The command that is a user in a region of a running lab."""
+    return ["ip", "netns", "exec", f"{state.name}.users-{region}", *argv_inside(state, user)]
+
+
+def argv_inside(state: State, user: int) -> list[str]:
+    """The command that is a user, for those who are in the region's namespace already."""
     return [
-        *("ip", "netns", "exec", f"{state.name}.users-{region}", sys.executable, "-m", "lab.client"),
-        *("--url", state.url, "--ca-file", str(state.ca_file)),
+        *(sys.executable, "-m", "lab.client", "--url", state.url, "--ca-file", str(state.ca_file)),
         *("--tokens-file", str(state.tokens_file), "--user", str(user)),
     ]
 

@@ -130,9 +130,8 @@ def _print_access(state: lab.State, root: Path) -> None:
         f"\n  tokens      {state.tokens_file}\n  data, logs  {state.ca_file.parents[1] / 'machines'}\n"
         "\nBe a user in São Paulo:\n"
         f"  isochrone lab connect sa-east-1{options}\n"
-        "See the same from a shell there:\n"
-        f"  ip netns exec {state.name}.users-sa-east-1 curl --cacert {state.ca_file} "
-        f"https://{state.topology.play_name}/healthz\n"
+        "A shell there, whose programs find the service by its name:\n"
+        f"  ip netns exec {state.name}.users-sa-east-1 bash\n"
         "Take it down:\n"
         f"  isochrone lab down{options}",
         highlight=False,
@@ -141,7 +140,10 @@ def _print_access(state: lab.State, root: Path) -> None:
 
 
 def _machines(state: lab.State | None, seen: world.Status) -> Table:
-    table = Table("machine", "region", "address", "stands for", "processes", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("machine", "region", "address", "stands for"):
+        table.add_column(heading, no_wrap=True, overflow="fold")
+    table.add_column("processes", min_width=20)
     by_host: dict[str, Counter[str]] = {}
     for process in seen.processes:
         by_host.setdefault(process.host, Counter())[process.process.partition("-")[0]] += 1

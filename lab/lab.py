@@ -39,6 +39,8 @@ _STATE_FILE: Final = "lab.json"
 _TOKEN_TTL_S: Final = 86_400
 _BALANCE: Final = 1_000_000_000
 _STOP_TIMEOUT_S: Final = 30.0
+_FAILED_GRACE_S: Final = 2.0
+"""How long processes may take to end when the lab never came up: they have nothing to keep."""
 
 
 class ProcessEndedError(LabError):
@@ -151,7 +153,7 @@ class Lab:
             write(directory / _STATE_FILE, msgspec.json.format(text).decode())
         except BaseException:
             with _undisturbed():
-                made.close()
+                made.close(grace_s=_FAILED_GRACE_S)
             raise
         lab.startup_s = time.monotonic() - begun
         return lab
@@ -256,7 +258,7 @@ class Lab:
         on_step("starting Redis and MariaDB")
         redises = [redis_server.start(site, m, m.redis) for m in self.machines.values() if m.redis]
         self._processes += redises
-        prepared = mariadb_server.prepare(site.directory / "mariadb-prepared")
+        prepared = mariadb_server.prepare(site)
         databases = [mariadb_server.start(site, m, m.sql, prepared) for m in self.machines.values() if m.sql]
         self._processes += databases
         for process in redises:

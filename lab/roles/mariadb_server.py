@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,27 +25,31 @@ USER: Final = "mysql"
 _BUFFER_POOL_MIB: Final = 64
 _LOG_FILE_MIB: Final = 8
 _PREPARE_TIMEOUT_S: Final = 120.0
+_CONNECT_TIMEOUT_S: Final = 10.0
 
 
-def prepare(directory: Path) -> Path:
+def prepare(site: Site) -> Path:
     """Makes the data directory of a server that was never used, from which each server gets a copy.
+
+    It is made on a machine of the lab, so that whatever takes the lab down ends the making too.
 
     Raises:
         MachineError: when MariaDB's own program for it fails.
     """
-    prepared = make_directory(directory, user=USER, mode=0o750)
-    log = directory.with_suffix(".log")
+    prepared = make_directory(site.directory / "mariadb-prepared", user=USER, mode=0o750)
+    log = prepared.with_suffix(".log")
+    argv = [
+        program("mariadb-install-db"),
+        "--no-defaults",
+        f"--user={USER}",
+        f"--datadir={prepared}",
+        "--skip-test-db",
+        "--auth-root-authentication-method=socket",
+        f"--innodb-log-file-size={_LOG_FILE_MIB}M",
+    ]
     with log.open("wb") as output:
         done = subprocess.run(
-            [
-                program("mariadb-install-db"),
-                "--no-defaults",
-                f"--user={USER}",
-                f"--datadir={prepared}",
-                "--skip-test-db",
-                "--auth-root-authentication-method=socket",
-                f"--innodb-log-file-size={_LOG_FILE_MIB}M",
-            ],
+            site.world.argv(site.topology.sql_master.name, argv),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -117,14 +122,31 @@ def wait_until_replicating(site: Site, process: Process) -> None:
 
 
 def connect(site: Site, machine: Machine) -> pymysql.Connection[DictCursor]:
-    """A connection as root to the machine's MariaDB through its unix socket, from any namespace."""
-    return pymysql.connect(
-        unix_socket=str(_socket(site, machine)),
-        user="root",
-        read_timeout=START_TIMEOUT_S + 10,
-        autocommit=True,
-        cursorclass=DictCursor,
-    )
+    """A connection as root to the machine's MariaDB through its unix socket, from any namespace.
+
+    The socket is made here because PyMySQL leaves its own open when it cannot connect.
+
+    Raises:
+        OSError: when the server does not listen.
+        pymysql.MySQLError: when it refuses.
+    """
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        channel.settimeout(_CONNECT_TIMEOUT_S)
+        channel.connect(str(_socket(site, machine)))
+        connection: pymysql.Connection[DictCursor] = pymysql.Connection(
+            unix_socket=str(_socket(site, machine)),
+            user="root",
+            read_timeout=START_TIMEOUT_S + 10,
+            autocommit=True,
+            cursorclass=DictCursor,
+            defer_connect=True,
+        )
+        connection.connect(channel)
+    except BaseException:
+        channel.close()
+        raise
+    return connection
 
 
 def _init(site: Site, spec: Sql) -> Iterator[str]:
