@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, Final
 
+import msgspec
 import pymysql
 import redis
 from pymysql.connections import Connection
@@ -184,18 +185,9 @@ class Ledger:
 def read_entry(entry_id: bytes, fields: dict[bytes, bytes] | None) -> sql.Row | None:
     """The row of a journal entry, None when it is not a prediction."""
     try:
-        f = fields or {}
-        return sql.Row(
-            epoch=int(f[b"epoch"]),
-            journal_id=entry_id.decode(),
-            user=f[b"user"].decode("ascii"),
-            key=f[b"key"].decode("ascii"),
-            game=f[b"game"].decode("ascii"),
-            pool=f[b"pool"].decode("ascii"),
-            option=int(f[b"option"]),
-            stake=int(f[b"stake"]),
-        )
-    except (KeyError, ValueError):
+        values = {name.decode("ascii"): value.decode("ascii") for name, value in (fields or {}).items()}
+        return msgspec.convert({**values, "journal_id": entry_id.decode()}, sql.Row, strict=False)
+    except (UnicodeDecodeError, msgspec.ValidationError):
         return None
 
 

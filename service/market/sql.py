@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import pymysql
-from msgspec import Struct
+from msgspec import Meta, Struct
 from pymysql.connections import Connection
 
+from market.protocol import Name, OptionIndex, Stake
 from market.settings import MarketError, SqlEndpoint, read_secret
 
 CONNECT_TIMEOUT_S: Final = 5
@@ -22,14 +23,14 @@ class LedgerError(MarketError):
 class Row(Struct, frozen=True):
     """One prediction as the ledger keeps it; (`epoch`, `journal_id`) is its place in the journal."""
 
-    epoch: int
-    journal_id: str
-    user: str
-    key: str
-    game: str
-    pool: str
-    option: int
-    stake: int
+    epoch: Annotated[int, Meta(ge=0)]
+    journal_id: Annotated[str, Meta(pattern=r"^[0-9]+-[0-9]+\Z")]
+    user: Name
+    key: Name
+    game: Name
+    pool: Name
+    option: OptionIndex
+    stake: Stake
 
     @property
     def place(self) -> tuple[int, int, int]:
