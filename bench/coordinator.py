@@ -153,6 +153,8 @@ class RunningWorker:
 
     async def end(self) -> None:
         """Have its process end: by itself when it is done, else by SIGTERM, and in time by SIGKILL."""
+        if self._process.stdin:
+            self._process.stdin.close()
         if not self._done:
             with suppress(ProcessLookupError):
                 self._process.terminate()

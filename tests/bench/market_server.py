@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -28,8 +28,8 @@ class Faults:
     """What the server does wrong; by default nothing.
 
     `refused` users get a 403, `hung` users no answer to their upgrade, `kicked` users a close with that code
-    when they join. `answer` gives a prediction's reply, or none. `deliver` says how often a user gets the
-    broadcast of an offset.
+    when they join (1006: the connection is cut). `answer` gives a prediction's reply, or none. `deliver` says
+    how often a user gets the broadcast of an offset.
     """
 
     refused: frozenset[str] = frozenset()
@@ -47,7 +47,6 @@ class Market:
     ca_file: Path
     connections: dict[str, float] = field(default_factory=dict)
     placed: list[tuple[str, PlacePrediction]] = field(default_factory=list)
-    placed_at_s: list[float] = field(default_factory=list)
     published: int = 0
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -72,9 +71,13 @@ async def market_server(
     faults: Faults | None = None,
     *,
     broadcast_s: float = 0.2,
+    audience: int = 1,
     released: bool = True,
 ) -> AsyncIterator[Market]:
-    """The server on a free port; predictions are answered once `released` is set."""
+    """The server on a free port.
+
+    It broadcasts once that many users have joined, and answers predictions once `released` is set.
+    """
     faults = faults or Faults()
     cert, key = certificate
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -83,13 +86,16 @@ async def market_server(
     if released:
         market.released.set()
     joined: dict[ServerConnection, str] = {}
+    started = asyncio.Event()
+    closing = asyncio.Event()
+    replies: set[asyncio.Task[None]] = set()
 
     async def check(connection: ServerConnection, request: Request) -> Response | None:
         user = request.headers["Authorization"].removeprefix("Bearer token-of-")
         if user in faults.refused:
             return connection.respond(HTTPStatus.FORBIDDEN, "no\n")
         if user in faults.hung:
-            await asyncio.Event().wait()
+            await closing.wait()
         connection.username = user
         return None
 
@@ -100,21 +106,38 @@ async def market_server(
             async for data in connection:
                 message = protocol.decode_client(data)
                 if isinstance(message, protocol.JoinGame) and user in faults.kicked:
-                    await connection.close(faults.kicked[user])
+                    await kick(connection, faults.kicked[user])
+                    return
                 if isinstance(message, PlacePrediction):
                     market.placed.append((user, message))
-                    market.placed_at_s.append(time.time())
-                    await market.released.wait()
-                if (reply := _reply(message, faults)) is not None:
+                    task = asyncio.create_task(answer(connection, message))
+                    replies.add(task)
+                    task.add_done_callback(replies.discard)
+                elif (reply := _reply(message, faults)) is not None:
                     await connection.send(protocol.encode(reply), text=True)
                 if isinstance(message, protocol.JoinGame):
                     joined[connection] = user
+                    if len(joined) >= audience:
+                        started.set()
         except ConnectionClosed:
             return
         finally:
             joined.pop(connection, None)
 
+    async def kick(connection: ServerConnection, code: int) -> None:
+        if code == 1006:
+            connection.transport.abort()
+        else:
+            await connection.close(code)
+
+    async def answer(connection: ServerConnection, message: PlacePrediction) -> None:
+        await market.released.wait()
+        if (reply := _reply(message, faults)) is not None:
+            with suppress(ConnectionClosed):
+                await connection.send(protocol.encode(reply), text=True)
+
     async def publish() -> None:
+        await started.wait()
         while True:
             await asyncio.sleep(broadcast_s)
             market.published += 1
@@ -143,7 +166,9 @@ async def market_server(
             yield market
         finally:
             publisher.cancel()
-            market.released.set()
+            closing.set()
+            for task in list(replies):
+                task.cancel()
 
 
 def _reply(message: protocol.ClientMessage, faults: Faults) -> protocol.ServerMessage | None:
