@@ -1,0 +1,244 @@
+"""The answers follow the figures: what physics gives, and the opposite where the data says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from msgspec.structs import replace
+
+from bench import floors
+from bench.answers import Answer, answers, collapses, compared, latency_answer, verdicts
+from bench.checks import checks
+from bench.result import ArchitectureResult, Latency, Result, Summary, Users
+from tests.bench.synthetic import HOME, REGIONS, architecture_result, comparison, facts, rtt_ms
+
+
+def by_quantity(result: Result) -> dict[str, Answer]:
+    return {answer.quantity: answer for answer in answers(result)}
+
+
+def text(answer: Answer) -> str:
+    return " ".join((answer.headline, *answer.sentences, answer.detail))
+
+
+def scaled(run: ArchitectureResult, quantity: str, factor: float) -> ArchitectureResult:
+    def summary(found: Summary) -> Summary:
+        return replace(found, p50=(found.p50 or 0) * factor, p98=(found.p98 or 0) * factor)
+
+    latency = run.latency_ms[quantity]
+    changed = Latency(summary(latency.all), {name: summary(s) for name, s in latency.by_region.items()})
+    return replace(run, latency_ms={**run.latency_ms, quantity: changed})
+
+
+def changed(name: str, change: Callable[[ArchitectureResult], ArchitectureResult]) -> Result:
+    result = comparison()
+    return replace(result, architectures={**result.architectures, name: change(result.architectures[name])})
+
+
+@pytest.mark.parametrize(
+    ("quantity", "headline"),
+    [
+        ("handshake", "Handshakes: faster in geo-i and geo-ii"),
+        ("read", "Reads: faster in geo-ii only, equal in geo-i"),
+        ("prediction", "Predictions: equal everywhere"),
+        ("broadcast", "Broadcasts: equal everywhere"),
+    ],
+)
+def test_what_physics_gives(quantity: str, headline: str) -> None:
+    assert by_quantity(comparison())[quantity].headline == headline
+
+
+def test_equal_writes_are_explained_by_the_way_through_home() -> None:
+    for quantity in ("prediction", "broadcast"):
+        found = text(by_quantity(comparison())[quantity])
+        assert "passes through Ireland in baseline, geo-i and geo-ii alike" in found
+        assert "can at best equal baseline, as they do here" in found
+
+
+def test_every_answer_has_the_measured_figures() -> None:
+    result = comparison()
+    for quantity in ("handshake", "read", "prediction", "broadcast"):
+        found = text(by_quantity(result)[quantity])
+        for name, run in result.architectures.items():
+            p50 = run.latency_ms[quantity].all.p50
+            assert p50 is not None
+            assert (f"{p50:.1f} ms" if p50 < 10 else f"{p50:,.0f} ms") + f" in {name}" in found
+
+
+@pytest.mark.parametrize(
+    ("quantity", "factor", "headline"),
+    [
+        ("prediction", 0.5, "Predictions: faster in geo-i only, equal in geo-ii"),
+        ("prediction", 1.4, "Predictions: equal in geo-ii, slower in geo-i"),
+        ("prediction", 1.05, "Predictions: equal everywhere"),
+        ("handshake", 400.0, "Handshakes: faster in geo-ii only, slower in geo-i"),
+    ],
+)
+def test_where_the_data_says_otherwise_so_does_the_answer(
+    quantity: str, factor: float, headline: str
+) -> None:
+    found = by_quantity(changed("geo-i", lambda run: scaled(run, quantity, factor)))[quantity]
+    assert found.headline == headline
+
+
+def test_a_result_that_the_wan_does_not_explain_is_said_to_be_one() -> None:
+    found = text(by_quantity(changed("geo-i", lambda run: scaled(run, "prediction", 1.4)))["prediction"])
+    assert "By the WAN's delays alone geo-i would be equal; it is slower" in found
+    assert "passes through Ireland in baseline and geo-ii alike" in found
+
+
+def test_slow_users_alone_count_too() -> None:
+    def slower(run: ArchitectureResult) -> ArchitectureResult:
+        latency = run.latency_ms["prediction"]
+        summary = replace(latency.all, p98=1.5 * (latency.all.p98 or 0))
+        return replace(run, latency_ms={**run.latency_ms, "prediction": replace(latency, all=summary)})
+
+    found = by_quantity(changed("geo-ii", slower))["prediction"]
+    assert found.headline == "Predictions: equal in geo-i, slower in geo-ii"
+    assert "1.5 times slower at the 98th percentile" in text(found)
+
+
+@pytest.mark.parametrize(
+    ("value", "against", "direction"),
+    [
+        (100, 100, "equal"),
+        (110, 100, "equal"),
+        (111, 100, "slower"),
+        (90, 100, "equal"),
+        (89, 100, "faster"),
+        (6, 2, "equal"),
+        (8, 2, "slower"),
+        (None, 100, "unknown"),
+        (100, None, "unknown"),
+    ],
+)
+def test_a_difference_counts_beyond_a_tenth_and_beyond_noise(
+    value: float | None, against: float | None, direction: str
+) -> None:
+    assert compared(value, against) == direction
+
+
+def test_percentiles_that_move_apart_are_mixed() -> None:
+    base = replace(architecture_result("baseline"), regions={})
+
+    def with_latency(p50: float, p98: float) -> ArchitectureResult:
+        return replace(base, latency_ms={"read": Latency(Summary(1, p50=p50, p98=p98), {})})
+
+    runs = {"baseline": with_latency(100, 200), "other": with_latency(50, 400)}
+    assert [v.direction for v in verdicts("read", runs, HOME)] == ["equal", "mixed"]
+
+
+def test_without_a_baseline_the_first_is_compared_with() -> None:
+    runs = {name: comparison().architectures[name] for name in ("geo-ii", "geo-i")}
+    found = latency_answer("read", runs, HOME)
+    assert found is not None
+    assert found.headline == "Reads: slower in geo-i"
+
+
+def test_one_architecture_alone_is_not_compared() -> None:
+    result = Result(1, {"geo-i": comparison().architectures["geo-i"]})
+    for quantity, answer in by_quantity(result).items():
+        assert "faster" not in text(answer)
+        assert "equal" not in text(answer), quantity
+
+
+def test_what_was_not_measured_is_said_to_be_so() -> None:
+    nothing = Latency(Summary(0), {})
+    result = changed("geo-i", lambda run: replace(run, latency_ms={**run.latency_ms, "read": nothing}))
+    assert by_quantity(result)["read"].headline == "Reads: faster in geo-ii only, not measured in geo-i"
+    result = changed("baseline", lambda run: replace(run, latency_ms={}))
+    assert by_quantity(result)["read"].headline == "Reads: not measured"
+
+
+def test_nothing_run_answers_nothing() -> None:
+    assert answers(Result(1, {})) == []
+
+
+def test_the_floor_is_what_the_wan_alone_costs() -> None:
+    there = rtt_ms("ap-northeast-1", HOME)
+    expected = {
+        "baseline": {"handshake": 3 * there, "read": there, "prediction": there, "broadcast": there / 2},
+        "geo-i": {"handshake": 3, "read": 1 + there, "prediction": 1 + there, "broadcast": (1 + there) / 2},
+        "geo-ii": {"handshake": 3, "read": 1, "prediction": 1 + there, "broadcast": (1 + there) / 2},
+    }
+    for name, quantities in expected.items():
+        for quantity, floor in quantities.items():
+            assert floors.floor_ms(quantity, "ap-northeast-1", facts(name), HOME) == pytest.approx(floor)
+
+
+def test_a_floor_that_the_facts_do_not_tell_is_none() -> None:
+    places = facts("geo-ii")
+    elsewhere = {**places, "ap-southeast-2": replace(places["ap-southeast-2"], reads_from="ap-southeast-1")}
+    assert floors.floor_ms("read", "ap-southeast-2", elsewhere, HOME) is None
+    assert floors.floor_ms("read", "eu-central-1", places, HOME) is None
+    assert (
+        floors.mean_floor_ms("read", replace(architecture_result("geo-ii"), regions=elsewhere), HOME) is None
+    )
+
+
+def test_no_region_is_below_its_floor() -> None:
+    for run in comparison().architectures.values():
+        for quantity, latency in run.latency_ms.items():
+            for region in REGIONS:
+                floor = floors.floor_ms(quantity, region, run.regions, HOME)
+                least = latency.by_region[region].min
+                assert floor is not None
+                assert least is not None
+                assert least > floor
+
+
+def test_the_control_shows_the_collapse_and_its_cause() -> None:
+    found = by_quantity(comparison(control=True))["blocking"]
+    assert found.headline == "Blocking database calls: geo-i and geo-ii collapse"
+    assert "662 of 2,400 users not connected or lost" in text(found)
+    assert "only the database calls differ" in text(found)
+    assert "baseline holds" in text(found)
+
+
+def test_a_control_that_holds_up_is_not_called_a_collapse() -> None:
+    result = comparison()
+    same = replace(result, blocking=dict(result.architectures))
+    found = by_quantity(same)["blocking"]
+    assert found.headline == "Blocking database calls: no collapse at this load"
+    assert "cause" not in text(found)
+
+
+def test_without_a_control_nothing_is_said_of_blocking() -> None:
+    assert "blocking" not in by_quantity(comparison())
+
+
+def test_losing_users_is_a_collapse_too() -> None:
+    run = architecture_result("geo-i")
+    assert not collapses(run, run)
+    assert collapses(run, replace(run, users=Users(2400, 2400, 0, 200)))
+    assert collapses(run, replace(run, latency_ms={}))
+
+
+def test_the_cost_is_compared() -> None:
+    found = by_quantity(comparison())["cost"]
+    assert found.headline == "Cost: up to $6.93 an hour"
+    assert "geo-i $6.93, 2.8 times as much" in text(found)
+
+
+def test_a_good_run_passes_every_check() -> None:
+    assert all(check.ok for check in checks(architecture_result("geo-i")))
+
+
+def test_each_failing_says_which_and_how_much() -> None:
+    run = architecture_result("geo-i")
+    run = replace(
+        run,
+        users=Users(2400, 2390, 10, 3),
+        broadcasts=replace(run.broadcasts, missed=7),
+        errors={"4001": 2, "timeout": 1},
+        ledger=replace(run.ledger, missing=4, balanced=False),
+        generator=replace(run.generator, saturated=True, reasons=["lag above 50 ms"]),
+    )
+    found = {check.name: check for check in checks(run)}
+    assert not any(check.ok for check in found.values())
+    assert "10 failed, 3 lost" in found["Users"].text
+    assert "7 missed" in found["Broadcasts"].text
+    assert "3 errors (4001: 2, timeout: 1)" in found["Errors"].text
+    assert "4 missing, does not balance" in found["Ledger"].text
+    assert "saturated: lag above 50 ms" in found["Load generator"].text

@@ -1,0 +1,70 @@
+"""The comparison on a terminal."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from msgspec.structs import replace
+from rich.console import Console
+
+from bench import table
+from bench.result import Generator, Latency, Result, Summary
+from tests.bench.synthetic import architecture_result, comparison
+
+
+def shown(result: Result, width: int = 120) -> str:
+    out = io.StringIO()
+    table.show(result, Console(file=out, width=width))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["Users connected", "Handshakes", "Reads", "Predictions", "Broadcasts", "Spread", "missed", "Ledger"]
+    + ["CRUM", "SPM", "SLM", "SEC", "ESS", "ESR", "Cost per hour"],
+)
+def test_every_row_is_there_once_per_table(row: str) -> None:
+    found = shown(comparison()).split("Handshakes: faster")[0]
+    assert sum(row in line for line in found.splitlines()) == 1
+
+
+def test_the_control_has_a_table_of_its_own_and_the_answers_come_last() -> None:
+    found = shown(comparison(control=True))
+    assert (
+        found.index("async data path") < found.index("The control: blocking") < found.index("Reads: faster")
+    )
+
+
+def test_figures_are_medians_and_98th_percentiles() -> None:
+    run = architecture_result("baseline")
+    read = replace(run.latency_ms["read"], all=Summary(5, p50=123.4, p98=4567.8))
+    found = shown(Result(1, {"baseline": replace(run, latency_ms={"read": read})}))
+    assert "123 / 4,568" in found
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    run = replace(architecture_result("baseline"), latency_ms={"read": Latency(Summary(0), {})})
+    run = replace(run, generator=Generator(None, False))
+    assert "– / –" in shown(Result(1, {"baseline": run}))
+
+
+def test_what_went_wrong_stands_under_the_table() -> None:
+    run = architecture_result("geo-i")
+    found = shown(Result(1, {"geo-i": replace(run, errors={"4003": 12})}))
+    assert "geo-i: Errors: 12 errors (4003: 12)" in found
+
+
+def test_names_are_not_markup() -> None:
+    found = shown(Result(1, {"[red]x[/nothing]": architecture_result("geo-i")}))
+    assert "[red]x[/nothing]" in found
+
+
+def test_a_narrow_terminal_loses_no_figure() -> None:
+    found = shown(comparison(), width=80)
+    for name in ("baseline", "geo-i", "geo-ii", "$2.49", "$6.93", "$6.72"):
+        assert name in found
+
+
+def test_nothing_run_shows_a_table_without_columns() -> None:
+    assert "Users connected" in shown(Result(1, {}))
