@@ -156,10 +156,11 @@ def _set(descriptor: int, name: str) -> None:
 
 
 def _batch(commands: Collection[str], *, keep_going: bool) -> None:
+    """Runs `ip` commands; they end with the process that asked, so that a killed one leaves none at work."""
     if not commands:
         return
     done = subprocess.run(
-        ["ip", *(["-force"] if keep_going else []), "-batch", "-"],
+        ["setpriv", "--pdeathsig", "KILL", "ip", *(["-force"] if keep_going else []), "-batch", "-"],
         input="\n".join(commands) + "\n",
         capture_output=True,
         text=True,

@@ -28,6 +28,9 @@ HEADER: Final = 10
 CONGESTION_CONTROL: Final = "cubic"
 """What the hosts' TCP uses where the kernel has it: BBR, some machines' default, paces and adds latency."""
 
+_COUNTERS_BYTES: Final = 8192
+_TX_DROPPED: Final = 11
+
 _TUNSETIFF: Final = 0x400454CA
 _TUNSETOFFLOAD: Final = 0x400454D0
 _IFF_TUN: Final = 0x0001
@@ -76,6 +79,20 @@ def create(interface: IPv4Interface, *, offload: bool) -> int:
         raise MachineError(f"cannot set up the network device {NAME}: {error.strerror}") from error
     _choose_congestion_control(interface)
     return descriptor
+
+
+def open_counters() -> int:
+    """Opens the counters of the devices in the namespace that the thread is in, for `dropped`."""
+    return os.open("/proc/thread-self/net/dev", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def dropped(counters: int) -> int:
+    """How many packets the device has dropped since its queue was full: nobody read them in time."""
+    for line in os.pread(counters, _COUNTERS_BYTES, 0).decode().splitlines():
+        name, _, values = line.partition(":")
+        if name.strip() == NAME:
+            return int(values.split()[_TX_DROPPED])
+    return 0
 
 
 def loopback_up() -> None:

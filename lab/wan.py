@@ -103,13 +103,14 @@ def main(arguments: Sequence[str]) -> None:
         impairment = Impairment(config.jitter_ms / 1000, config.loss, config.seed)
     offload = impairment is None
     tun.loopback_up()
-    descriptors = [_attach(host, offload=offload) for host in config.hosts]
+    attached = [_attach(host, offload=offload) for host in config.hosts]
+    descriptors = [descriptor for descriptor, _ in attached]
     table = routes(config.hosts, {(a, b): rtt for a, b, rtt in config.rtt_ms})
     ports = [
         Port(fd, {address: (descriptors[index], delay_s) for address, (index, delay_s) in row.items()})
         for fd, row in zip(descriptors, table, strict=True)
     ]
-    stats = StatsFile(Path(config.stats_file))
+    stats = StatsFile(Path(config.stats_file), lambda: sum(tun.dropped(counters) for _, counters in attached))
     _go_first()
     gc.collect()
     gc.freeze()
@@ -122,10 +123,12 @@ def main(arguments: Sequence[str]) -> None:
         stats.write()
 
 
-def _attach(host: Endpoint, *, offload: bool) -> int:
+def _attach(host: Endpoint, *, offload: bool) -> tuple[int, int]:
+    """Makes the host's device; returns it and its counters."""
     with namespaces.entered(host.namespace):
         namespaces.tune()
-        return tun.create(IPv4Interface(f"{host.address}/{NETWORK_BITS}"), offload=offload)
+        device = tun.create(IPv4Interface(f"{host.address}/{NETWORK_BITS}"), offload=offload)
+        return device, tun.open_counters()
 
 
 def _go_first() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from bisect import bisect_left
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,8 @@ class WanStats(Struct):
     """Counters since the WAN began.
 
     `lost` are packets that the asked-for loss took, `unroutable` those to an address that no host has,
-    `overflowed` those for which there was no room, `failed` those that a host's device refused.
+    `overflowed` those for which there was no room, in the queue of the sender's device or among those held,
+    `failed` those that the receiver's device refused.
     `lateness[i]` counts the packets released at most `LATENESS_MS[i]` ms after their time.
     `max_late_ms` is the latest release of all; `max_away_ms` the longest time between two looks at the
     devices, which delays what arrives meanwhile. `cpu_s` is the process's CPU time, `written_s`
@@ -64,13 +66,24 @@ class WanStats(Struct):
 class StatsFile:
     """The counters and their file, overwritten in place, since a rename may wait for the disk."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, dropped: Callable[[], int] = lambda: 0) -> None:
+        """Begins the file.
+
+        Args:
+            path: where it is.
+            dropped: how many packets the devices have dropped by now, to be added to `overflowed`.
+        """
         self.stats = WanStats()
+        self._dropped = dropped
+        self._dropped_before = 0
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self.write()
 
     def write(self) -> None:
         """Writes the counters."""
+        dropped = self._dropped()
+        self.stats.overflowed += dropped - self._dropped_before
+        self._dropped_before = dropped
         self.stats.cpu_s = time.process_time()
         self.stats.written_s = time.monotonic()
         os.pwrite(self._descriptor, msgspec.json.encode(self.stats).ljust(_SIZE), 0)

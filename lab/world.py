@@ -28,6 +28,9 @@ __all__ = ["GRACE_S", "NETWORK", "Host", "ProcessStatus", "Status", "World", "de
 GRACE_S: Final = 10.0
 """How long processes may take to end when they are asked to."""
 
+_LEFT_GRACE_S: Final = 1.0
+"""The same for processes that nobody owns any more and whose state is removed."""
+
 _WORLD_FILE: Final = "world.json"
 _STATS_FILE: Final = "wan-stats.json"
 _READY_TIMEOUT_S: Final = 30.0
@@ -69,6 +72,7 @@ class World:
         self._root = directory.parent
         self._lock: int | None = lock
         self._children: list[subprocess.Popen[bytes]] = []
+        self._servers: dict[str, subprocess.Popen[bytes]] = {}
 
     @classmethod
     def create(
@@ -107,7 +111,7 @@ class World:
         check_machine()
         directory = root.absolute() / lab
         _refuse_if_held(directory)
-        destroy(lab, root)
+        destroy(lab, root, grace_s=_LEFT_GRACE_S)
         directory.mkdir(parents=True)
         world = cls(lab, directory, {host.name: host for host in machines}, _lock(directory))
         try:
@@ -218,12 +222,27 @@ class World:
         """The WAN's counters, at most a second old.
 
         Raises:
-            WorldError: when there are none, because the WAN has ended.
+            WorldError: when the world is no longer whole, or the WAN has no counters.
         """
+        self.check()
         stats = wanstats.read(self.directory / _STATS_FILE)
         if stats is None:
             raise WorldError(f"the WAN of the lab {self.lab} has no counters; is it running?")
         return stats
+
+    def check(self) -> None:
+        """Sees that the world is whole.
+
+        Raises:
+            WorldError: when the WAN or the name server has ended, with its last words.
+        """
+        for process, child in self._servers.items():
+            if child.poll() is not None:
+                said = self._last_words(process)
+                raise WorldError(
+                    f"the process {process} of the lab {self.lab} ended with status {child.returncode}; "
+                    f"what was measured since is void: {said}"
+                )
 
     def close(self, *, keep_state: bool = False, grace_s: float = GRACE_S) -> None:
         """Ends every process of the lab and removes all that it made; safe to call again.
@@ -273,8 +292,12 @@ class World:
         with child.stdout as output:
             answered, _, _ = select.select([output], [], [], _READY_TIMEOUT_S)
             if not answered or output.readline() != b"ready\n":
-                said = self.log(WAN, process).read_text(errors="replace")[-_LOG_TAIL_CHARACTERS:].strip()
+                said = self._last_words(process)
                 raise WorldError(f"the process {process} of the lab {self.lab} did not become ready: {said}")
+        self._servers[process] = child
+
+    def _last_words(self, process: str) -> str:
+        return self.log(WAN, process).read_text(errors="replace")[-_LOG_TAIL_CHARACTERS:].strip()
 
     def _write(self, name: str, value: Any) -> Path:
         path = self.directory / name
