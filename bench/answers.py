@@ -273,9 +273,7 @@ def blocking_answer(result: Result) -> Answer | None:
         if held:
             held_word = "hold" if len(held) > 1 else "holds"
             sentences.append(f"At this load {listing(held)} {held_word}: the calls return soon enough.")
-        headline = (
-            f"Blocking database calls: {listing(collapsed)} collapse{'s' if len(collapsed) == 1 else ''}"
-        )
+        headline = f"Blocking database calls: collapse of {listing(collapsed)}"
     else:
         sentences.append(
             f"None of them grew {COLLAPSE:g}-fold or lost users: at this load the control shows no collapse."

@@ -44,11 +44,11 @@ def _environment() -> Environment:
 
 
 def _unbroken(text: str) -> Markup:
-    """The text with its hyphenated names kept on one line each."""
-    return Markup(_HYPHENATED.sub(r'<span class="name">\g<0></span>', str(escape(text))))  # noqa: S704 - escaped
+    """The text with its hyphenated names, and figures with their units, kept on one line each."""
+    return Markup(_TOGETHER.sub(r'<span class="name">\g<0></span>', str(escape(text))))  # noqa: S704 - escaped
 
 
-_HYPHENATED: Final = re.compile(r"\b\w+(?:-\w+)+\b")
+_TOGETHER: Final = re.compile(r"\b\w+(?:-\w+)+\b|\b[\d.,]+ (?:ms|min|s)\b")
 
 
 def render(result: Result) -> str:

@@ -190,7 +190,7 @@ def test_no_region_is_below_its_floor() -> None:
 
 def test_the_control_shows_the_collapse_and_its_cause() -> None:
     found = by_quantity(comparison(control=True))["blocking"]
-    assert found.headline == "Blocking database calls: geo-i and geo-ii collapse"
+    assert found.headline == "Blocking database calls: collapse of geo-i and geo-ii"
     assert "662 of 2,400 users not connected or lost" in text(found)
     assert "only the database calls differ" in text(found)
     assert "baseline holds" in text(found)

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from bench import table
 from bench.result import Generator, Latency, Result, Summary
+from bench.wording import UNKNOWN
 from tests.bench.synthetic import architecture_result, comparison
 
 
@@ -21,8 +22,10 @@ def shown(result: Result, width: int = 120) -> str:
 
 @pytest.mark.parametrize(
     "row",
-    ["Users connected", "Handshakes", "Reads", "Predictions", "Broadcasts", "Spread", "missed", "Ledger"]
-    + ["CRUM", "SPM", "SLM", "SEC", "ESS", "ESR", "Cost per hour"],
+    [
+        *("Users connected", "Handshakes", "Reads", "Predictions", "Broadcasts p50", "Spread", "missed"),
+        *("Ledger", "CRUM", "SPM", "SLM", "SEC", "ESS", "ESR", "Cost per hour"),
+    ],
 )
 def test_every_row_is_there_once_per_table(row: str) -> None:
     found = shown(comparison()).split("Handshakes: faster")[0]
@@ -46,7 +49,7 @@ def test_figures_are_medians_and_98th_percentiles() -> None:
 def test_what_is_not_known_is_a_dash() -> None:
     run = replace(architecture_result("baseline"), latency_ms={"read": Latency(Summary(0), {})})
     run = replace(run, generator=Generator(None, False))
-    assert "– / –" in shown(Result(1, {"baseline": run}))
+    assert f"{UNKNOWN} / {UNKNOWN}" in shown(Result(1, {"baseline": run}))
 
 
 def test_what_went_wrong_stands_under_the_table() -> None:
