@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from infra.errors import InfraError
@@ -81,7 +82,7 @@ def status(name: Name = lab.NAME, root: Root = lab.ROOT) -> None:
                 f"{state.title} ({state.architecture}), matrix {state.matrix}, data path {state.data_path}, "
                 f"{state.users} accounts, up since {state.started_at}."
             )
-        _out.print(_machines(state, seen))
+        _out.print(_machines(seen))
         missing = _missing(seen, root)
         for process in missing:
             _err.print(f"[red]{process} has ended[/red]")
@@ -139,21 +140,19 @@ def _print_access(state: lab.State, root: Path) -> None:
     )
 
 
-def _machines(state: lab.State | None, seen: world.Status) -> Table:
+def _machines(seen: world.Status) -> Table:
     table = Table(box=None, pad_edge=False)
-    for heading in ("machine", "region", "address", "stands for"):
+    for heading in ("machine", "region", "address"):
         table.add_column(heading, no_wrap=True, overflow="fold")
-    table.add_column("processes", min_width=20)
+    table.add_column("processes")
     by_host: dict[str, Counter[str]] = {}
     for process in seen.processes:
         by_host.setdefault(process.host, Counter())[process.process.partition("-")[0]] += 1
     for host in seen.hosts:
-        machine = state.topology.machines.get(host.name) if state else None
         table.add_row(
             host.name,
             REGIONS.get(host.region, host.region),
             host.address,
-            (machine.instance if machine else None) or "-",
             ", ".join(f"{count} {name}" for name, count in by_host.get(host.name, Counter()).items()) or "-",
         )
     return table
@@ -175,10 +174,10 @@ def _reported() -> Iterator[None]:
     try:
         yield
     except (LabError, InfraError) as error:
-        _err.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        _err.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        _err.print("interrupted; everything that was made has been removed")
+        _err.print("interrupted")
         raise typer.Exit(130) from None
 
 

@@ -298,9 +298,12 @@ class Lab:
         def tokens() -> str:
             return service.command(site, "tokens", "--users", users, "--ttl-s", str(_TOKEN_TTL_S))
 
-        with ThreadPoolExecutor() as pool:
+        pool = ThreadPoolExecutor()
+        try:
             tasks = [pool.submit(task) for task in (migrate, seed, tokens)]
             lines = [task.result() for task in tasks][-1]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
         write_secret(self.tokens_file, lines)
 
     def _stop(self, doomed: Sequence[Process]) -> None:
@@ -334,12 +337,14 @@ def destroy(name: str = NAME, root: Path = ROOT) -> None:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Keeps Ctrl-C from interrupting the cleaning up; a second one would leave things behind."""
+    """Keeps Ctrl-C and its like from interrupting the cleaning up; a second one would leave things behind."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in signals]
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before:
+            signal.signal(number, handler)
