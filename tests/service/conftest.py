@@ -111,7 +111,7 @@ class RedisServer:
             "bind": "127.0.0.1",
             "dir": self.directory,
             "save": "",
-            "appendonly": "yes",
+            "appendonly": "yes" if self.replica_of is None else "no",
             "requirepass": self.password,
             "masterauth": self.password,
             "repl-diskless-sync-delay": "0",
@@ -262,6 +262,13 @@ class Command:
     process: subprocess.Popen[str]
     lines: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self) -> None:
+        self.lines.extend(self.process.stderr or ())
+
     def log(self) -> str:
         return "".join(self.lines)
 
@@ -273,7 +280,6 @@ Start = Callable[..., Command]
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start `market COMMAND …` with the given settings; every process is ended after the test."""
     commands: list[Command] = []
-    readers: list[threading.Thread] = []
 
     def run(name: str, settings: Settings, *arguments: str) -> Command:
         file = tmp_path / f"settings-{len(commands)}.toml"
@@ -286,17 +292,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
         )
         command = Command(process)
         commands.append(command)
-        reader = threading.Thread(target=lambda: command.lines.extend(process.stderr or ()), daemon=True)
-        reader.start()
-        readers.append(reader)
         return command
 
     yield run
     for command in commands:
         end(command.process)
-    for reader in readers:
-        reader.join()
     for command in commands:
+        command.reader.join()
         for stream in (command.process.stdout, command.process.stderr):
             if stream is not None:
                 stream.close()
