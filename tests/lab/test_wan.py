@@ -171,7 +171,7 @@ def test_a_tcp_connection_takes_one_round_trip(world: World) -> None:
                 client.connect(listener.getsockname())
                 took_ms.append((time.monotonic() - began) * 1000)
             listener.accept()[0].close()
-    assert 40 - 2 * EARLY_MS <= median(took_ms) <= 43
+    assert 40 - 2 * EARLY_MS <= min(took_ms) <= 43
 
 
 def _send_all(client: socket.socket, data: bytes) -> None:
