@@ -47,15 +47,18 @@ class Draw(IntEnum):
     STAKE = 3
 
 
-def draw(seed: int, user: int, number: int, use: Draw) -> float:
-    """A number in [0, 1) that depends on nothing but its arguments.
+def source(seed: int, user: int) -> int:
+    """Where a user's random numbers come from."""
+    return _mix(_mix(seed & _MASK) ^ user)
 
-    It is the finalizer of SplitMix64 (Steele, Lea and Flood 2014) over the arguments one after the other, so
-    that no generator has to be kept per user.
+
+def draw(source_: int, number: int, use: Draw) -> float:
+    """A number in [0, 1) that depends on nothing but its arguments: a user's source, and what it is for.
+
+    Source and number are the finalizer of SplitMix64 (Steele, Lea and Flood 2014) over the arguments one
+    after the other, so that no generator has to be kept per user.
     """
-    state = _mix(seed & _MASK)
-    state = _mix(state ^ user)
-    return (_mix(state ^ (number << 2 | use)) >> 11) / 2**53
+    return (_mix(source_ ^ (number << 2 | use)) >> 11) / 2**53
 
 
 def connect_at_s(scenario: Scenario, user: int) -> float:
@@ -65,20 +68,21 @@ def connect_at_s(scenario: Scenario, user: int) -> float:
 
 def timeline(scenario: Scenario, seed: int, user: int) -> Iterator[Action]:
     """All that one user does at a time of its own, in order."""
+    own = source(seed, user)
     at_s = connect_at_s(scenario, user)
     yield Action(at_s, user, Kind.CONNECT)
-    at_s += _between(scenario.join_wait_s, draw(seed, user, 0, Draw.JOIN_WAIT))
+    at_s += _between(scenario.join_wait_s, draw(own, 0, Draw.JOIN_WAIT))
     if at_s >= scenario.end_s:
         return
     yield Action(at_s, user, Kind.JOIN)
     number = 0
     while True:
-        at_s += _between(scenario.place_wait_s, draw(seed, user, number, Draw.PLACE_WAIT))
+        at_s += _between(scenario.place_wait_s, draw(own, number, Draw.PLACE_WAIT))
         if at_s >= scenario.end_s:
             return
-        option = int(draw(seed, user, number, Draw.OPTION) * scenario.options)
+        option = int(draw(own, number, Draw.OPTION) * scenario.options)
         spread = scenario.stakes.high - scenario.stakes.low + 1
-        stake = scenario.stakes.low + int(draw(seed, user, number, Draw.STAKE) * spread)
+        stake = scenario.stakes.low + int(draw(own, number, Draw.STAKE) * spread)
         yield Action(at_s, user, Kind.PLACE, number, option, stake)
         number += 1
 

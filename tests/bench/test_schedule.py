@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.scenario import Scenario, Stakes, Uniform
-from bench.schedule import Action, Draw, Kind, connect_at_s, draw, schedule, timeline
+from bench.schedule import Action, Draw, Kind, connect_at_s, draw, schedule, source, timeline
 
 seeds = st.integers(min_value=0, max_value=2**64 - 1)
 
@@ -80,7 +80,9 @@ def test_the_users_are_spread_evenly_over_the_ramp() -> None:
 
 
 def test_draws_are_uniform_and_independent_of_each_other() -> None:
-    values = [draw(1, user, number, use) for user in range(50) for number in range(50) for use in Draw]
+    values = [
+        draw(source(1, user), number, use) for user in range(50) for number in range(50) for use in Draw
+    ]
     assert all(0 <= value < 1 for value in values)
     assert len(set(values)) == len(values)
     shares = [sum(tenth / 10 <= v < (tenth + 1) / 10 for v in values) / len(values) for tenth in range(10)]
