@@ -1,18 +1,22 @@
 """What the measurements answer, quantity by quantity: derived from the figures, never asserted.
 
-Each architecture is compared with the baseline (or the first one when there is none) by the median and the
-98th percentile over all users, and with what the WAN alone lets one expect.
+Each architecture is compared with the baseline (or the first one when there is none) and with what the WAN
+alone lets one expect. What is compared is the mean of the regions' medians and the 98th percentile over all
+users. The median over all users is no good measure here: each region is a cluster of its own, and with as
+many users near as far the median lies between two clusters, where a few values move it by tens of
+milliseconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Final, Literal
 
 from bench import floors
 from bench.places import name_of
-from bench.result import LATENCIES, ArchitectureResult, Result
+from bench.result import LATENCIES, ArchitectureResult, Result, Summary
 from bench.wording import dollars, listing, ms, times
 
 Direction = Literal["faster", "equal", "slower", "mixed", "unknown"]
@@ -22,6 +26,9 @@ THRESHOLD: Final = 0.10
 
 NOISE_MS: Final = 5.0
 """So does one by less than this: it is within what a shared machine does to timings."""
+
+TAIL_COUNT: Final = 500
+"""A 98th percentile of fewer values is compared with none: less than ten values lie above it."""
 
 COLLAPSE: Final = 5.0
 """A 98th percentile that grows by this factor, or a run that loses users, counts as a collapse."""
@@ -37,12 +44,17 @@ TITLES: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """How one architecture compares with the reference in one quantity (ms)."""
+    """How one architecture compares with the reference in one quantity.
+
+    `median` is the mean of the regions' medians (ms), `p98` the 98th percentile over all users (ms) and
+    `tail` what that one says; `expected` is what the WAN's delays alone would make of it.
+    """
 
     architecture: str
     direction: Direction
-    p50: float | None
+    median: float | None
     p98: float | None
+    tail: Direction
     expected: Direction
 
 
@@ -89,14 +101,13 @@ def compared(value: float | None, against: float | None) -> Direction:
     return "faster" if value < against else "slower"
 
 
-def _together(p50: Direction, p98: Direction) -> Direction:
-    """The verdict of the two percentiles: the one that moved, `mixed` when they moved apart."""
-    both = {p50, p98}
-    if "unknown" in both:
-        return "unknown"
-    if both == {"faster", "slower"}:
+def _together(median: Direction, tail: Direction) -> Direction:
+    """The verdict of median and tail: the one that moved, `mixed` when they moved apart."""
+    if median == "unknown" or tail == "unknown":
+        return median
+    if {median, tail} == {"faster", "slower"}:
         return "mixed"
-    return "faster" if "faster" in both else "slower" if "slower" in both else "equal"
+    return median if median != "equal" else tail
 
 
 def verdicts(
@@ -106,20 +117,42 @@ def verdicts(
     name = reference(architectures)
     if name is None:
         return ()
-    base50, base98 = _percentiles(architectures[name], quantity)
+    medians = typical_ms(quantity, architectures)
+    base = _overall(architectures[name], quantity)
     base_floor = floors.mean_floor_ms(quantity, architectures[name], home)
     found = []
     for other, measured in sorted(architectures.items(), key=lambda item: item[0] != name):
-        p50, p98 = _percentiles(measured, quantity)
-        direction = _together(compared(p50, base50), compared(p98, base98))
+        overall = _overall(measured, quantity)
+        enough = min(overall.count, base.count) >= TAIL_COUNT
+        tail = compared(overall.p98, base.p98) if enough else "unknown"
+        direction = _together(compared(medians[other], medians[name]), tail)
         expected = compared(floors.mean_floor_ms(quantity, measured, home), base_floor)
-        found.append(Verdict(other, direction, p50, p98, expected))
+        found.append(Verdict(other, direction, medians[other], overall.p98, tail, expected))
     return tuple(found)
 
 
-def _percentiles(measured: ArchitectureResult, quantity: str) -> tuple[float | None, float | None]:
+def typical_ms(quantity: str, architectures: Mapping[str, ArchitectureResult]) -> dict[str, float | None]:
+    """Per architecture the mean of the regions' medians (ms), over the regions that all of them measured.
+
+    Where there is no such region it is the median over all users.
+    """
+    medians = {
+        name: {region: s.p50 for region, s in run.latency_ms[quantity].by_region.items() if s.p50 is not None}
+        for name, run in architectures.items()
+        if quantity in run.latency_ms and run.latency_ms[quantity].all.count
+    }
+    shared = set.intersection(*(set(found) for found in medians.values())) if medians else set()
+    if not shared:
+        return {name: _overall(run, quantity).p50 for name, run in architectures.items()}
+    return {
+        name: fmean(medians[name][region] for region in shared) if name in medians else None
+        for name in architectures
+    }
+
+
+def _overall(measured: ArchitectureResult, quantity: str) -> Summary:
     latency = measured.latency_ms.get(quantity)
-    return (latency.all.p50, latency.all.p98) if latency else (None, None)
+    return latency.all if latency else Summary(0)
 
 
 def latency_answer(
@@ -131,14 +164,17 @@ def latency_answer(
         return None
     base, others = found[0], found[1:]
     title = TITLES.get(quantity, quantity.capitalize())
-    if base.p50 is None:
+    if base.median is None:
         return Answer(
             quantity, f"{title}: not measured", (f"{base.architecture} counted none.",), verdicts=found
         )
     detail = _detail(quantity, architectures, home)
     if not others:
-        sentence = f"In {base.architecture} the median is {ms(base.p50)}, the 98th percentile {ms(base.p98)}."
-        return Answer(quantity, f"{title}: {ms(base.p50)}", (sentence,), detail, found)
+        sentence = (
+            f"In {base.architecture} the regions' medians are {ms(base.median)} on average, "
+            f"the 98th percentile over all users is {ms(base.p98)}."
+        )
+        return Answer(quantity, f"{title}: {ms(base.median)}", (sentence,), detail, found)
     sentences = (_comparison(found), *_reasons(quantity, base, others, home))
     return Answer(quantity, _headline(title, others), sentences, detail, found)
 
@@ -167,26 +203,31 @@ _WORDS: Final[Mapping[str, str]] = {
 
 def _comparison(found: Sequence[Verdict]) -> str:
     base = found[0]
-    medians = [f"{ms(base.p50)} in {base.architecture}"]
+    medians = [f"{ms(base.median)} in {base.architecture}"]
     for verdict in found[1:]:
         if verdict.direction == "unknown":
             medians.append(f"not measured in {verdict.architecture}")
         else:
-            medians.append(f"{ms(verdict.p50)} in {verdict.architecture} ({_change(base, verdict)})")
-    slow = listing([ms(verdict.p98) for verdict in found if verdict.p50 is not None])
-    return f"The median is {listing(medians)}; the 98th percentile {slow}."
+            medians.append(f"{ms(verdict.median)} in {verdict.architecture} ({_change(base, verdict)})")
+    slow = listing([ms(verdict.p98) for verdict in found if verdict.median is not None])
+    return (
+        f"The regions' medians are on average {listing(medians)}; "
+        f"the 98th percentile over all users is {slow}."
+    )
 
 
 def _change(base: Verdict, verdict: Verdict) -> str:
     """How an architecture differs from the reference, in words: in its median, else in its slowest users."""
-    for value, against, what in (
-        (verdict.p50, base.p50, ""),
-        (verdict.p98, base.p98, " at the 98th percentile"),
+    parts = []
+    for direction, value, against, what in (
+        (compared(verdict.median, base.median), verdict.median, base.median, ""),
+        (verdict.tail, verdict.p98, base.p98, " at the 98th percentile"),
     ):
-        direction = compared(value, against)
         if direction in ("faster", "slower") and value and against:
-            return f"{times(max(value, against) / min(value, against))} {direction}{what}"
-    return "no difference"
+            parts.append((direction, f"{times(max(value, against) / min(value, against))} {direction}{what}"))
+    if len(parts) == 2 and parts[0][0] == parts[1][0]:
+        parts.pop()
+    return listing([text for _, text in parts]) or "no difference"
 
 
 def _detail(quantity: str, architectures: Mapping[str, ArchitectureResult], home: str) -> str:
@@ -202,7 +243,7 @@ def _detail(quantity: str, architectures: Mapping[str, ArchitectureResult], home
     shares = listing([f"{ms(floor)} in {name}" for name, floor, _ in known])
     extra = listing([f"{ms(added)} in {name}" for name, _, added in known])
     way = _WAYS.get(quantity, "The WAN alone").format(home=place_of(home))
-    return f"{way}: {shares}, as the mean of the regions. Their medians are above it by {extra}."
+    return f"{way}: {shares}. Above it the regions' medians are {extra}."
 
 
 _WAYS: Final[Mapping[str, str]] = {
@@ -259,7 +300,7 @@ def blocking_answer(result: Result) -> Answer | None:
     parts: list[str] = []
     for name, free, blocked in pairs:
         (collapsed if collapses(free, blocked) else held).append(name)
-        before, after = _percentiles(free, "prediction")[1], _percentiles(blocked, "prediction")[1]
+        before, after = _overall(free, "prediction").p98, _overall(blocked, "prediction").p98
         lost = blocked.users.requested - blocked.users.connected + blocked.users.lost
         users = f", and {lost:,} of {blocked.users.requested:,} users not connected or lost" if lost else ""
         parts.append(f"{name} {ms(after)} instead of {ms(before)}{users}")
@@ -284,7 +325,7 @@ def blocking_answer(result: Result) -> Answer | None:
 
 def collapses(free: ArchitectureResult, blocked: ArchitectureResult) -> bool:
     """Whether the control grew its prediction p98 by `COLLAPSE`, or lost users that the other kept."""
-    before, after = _percentiles(free, "prediction")[1], _percentiles(blocked, "prediction")[1]
+    before, after = _overall(free, "prediction").p98, _overall(blocked, "prediction").p98
     grew = before is not None and after is not None and after >= COLLAPSE * before
     unserved = before is not None and after is None
     fewer = blocked.users.connected - blocked.users.lost < 0.95 * (free.users.connected - free.users.lost)

@@ -28,16 +28,26 @@ def meters(
 ) -> None:
     """Work out the scalability meters of a file of inputs.
 
-    The file is an object with "crum": {"cpu", "memory", "disk"} in percent; "spm": {"broadcast_ms",
-    "request_ms", "handshake_ms", "network_in_bytes", "network_out_bytes"} with the network per minute;
-    "slm": {"connections", "requests", "redis_hits", "redis_misses", "mysql_queries"}; and "cost_per_hour" in
-    dollars. Any part may be absent; a number in the place of a part is that meter's value.
+    The file is an object with any of these parts. A number in the place of
+    a part is that meter's value.
 
-    Any input may be {"min", "avg", "max"} instead of a number. Of latencies and of the cost, the least of a
-    meter takes the larger of min and max and its greatest the smaller: the least performance is that of the
-    longest latencies with the least network.
+    "crum": {"cpu", "memory", "disk"}, in percent
 
-    slm is in units of 10^12. sec follows when all four parts are there, ess and esr when min and max are.
+    "spm": {"broadcast_ms", "request_ms", "handshake_ms",
+    "network_in_bytes", "network_out_bytes"}, the network per minute
+
+    "slm": {"connections", "requests", "redis_hits", "redis_misses",
+    "mysql_queries"}; the meter is in units of 10^12
+
+    "cost_per_hour", in dollars
+
+    Any input may be {"min", "avg", "max"} instead of a number. The least
+    performance is that of the longest latencies with the least network: of
+    latencies and of the cost, the minimum of a meter takes the larger of
+    min and max, its maximum the smaller.
+
+    sec follows when all four parts are there, ess and esr when min and max
+    are.
     """
     try:
         found = meter_file.compute(meter_file.load(file))

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from bench import published, view, wording, worldmap
-from bench.answers import NOISE_MS, THRESHOLD, answers, reference
+from bench.answers import NOISE_MS, TAIL_COUNT, THRESHOLD, answers, reference
 from bench.checks import checks
 from bench.errors import BenchError
 from bench.places import name_of
@@ -69,6 +69,7 @@ def render(result: Result) -> str:
             reference=reference(result.architectures),
             threshold=f"{THRESHOLD:.0%}",
             noise_ms=f"{NOISE_MS:g}",
+            tail_count=TAIL_COUNT,
             overview=view.overview(result.architectures, series),
             distributions=view.distributions(result.architectures, series),
             by_region=view.by_region(result),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from statistics import fmean
 
 import pytest
 from msgspec.structs import replace
 
 from bench import floors
-from bench.answers import Answer, answers, collapses, compared, latency_answer, verdicts
+from bench.answers import Answer, answers, collapses, compared, latency_answer, typical_ms, verdicts
 from bench.checks import checks
 from bench.result import ArchitectureResult, Latency, Result, Summary, Users
+from bench.wording import ms
 from tests.bench.synthetic import HOME, REGIONS, architecture_result, comparison, facts, rtt_ms
 
 
@@ -61,9 +63,10 @@ def test_every_answer_has_the_measured_figures() -> None:
     for quantity in ("handshake", "read", "prediction", "broadcast"):
         found = text(by_quantity(result)[quantity])
         for name, run in result.architectures.items():
-            p50 = run.latency_ms[quantity].all.p50
-            assert p50 is not None
-            assert (f"{p50:.1f} ms" if p50 < 10 else f"{p50:,.0f} ms") + f" in {name}" in found
+            latency = run.latency_ms[quantity]
+            medians = [summary.p50 or 0 for summary in latency.by_region.values()]
+            assert f"{ms(fmean(medians))} in {name}" in found
+            assert ms(latency.all.p98) in found
 
 
 @pytest.mark.parametrize(
@@ -119,11 +122,40 @@ def test_a_difference_counts_beyond_a_tenth_and_beyond_noise(
     assert compared(value, against) == direction
 
 
+def test_a_median_between_two_clusters_of_regions_is_no_difference() -> None:
+    def tipped(run: ArchitectureResult) -> ArchitectureResult:
+        latency = run.latency_ms["prediction"]
+        summary = replace(latency.all, p50=0.8 * (latency.all.p50 or 0))
+        return replace(run, latency_ms={**run.latency_ms, "prediction": replace(latency, all=summary)})
+
+    assert by_quantity(changed("geo-i", tipped))["prediction"].headline == "Predictions: equal everywhere"
+
+
+def test_a_tail_of_few_values_does_not_count() -> None:
+    def slower(count: int) -> Result:
+        runs = {}
+        for name, factor in (("baseline", 1.0), ("geo-i", 1.5)):
+            summary = Summary(count, p50=100, p98=200 * factor)
+            runs[name] = replace(architecture_result(name), latency_ms={"read": Latency(summary, {})})
+        return Result(1, runs)
+
+    assert by_quantity(slower(499))["read"].headline == "Reads: equal in geo-i"
+    assert by_quantity(slower(500))["read"].headline == "Reads: slower in geo-i"
+
+
+def test_only_regions_that_all_measured_are_averaged() -> None:
+    run = architecture_result("baseline")
+    near = Latency(Summary(10, p50=1), {"eu-west-1": Summary(10, p50=10)})
+    both = Latency(Summary(20, p50=1), {"eu-west-1": Summary(10, p50=10), "sa-east-1": Summary(10, p50=190)})
+    runs = {"a": replace(run, latency_ms={"read": near}), "b": replace(run, latency_ms={"read": both})}
+    assert typical_ms("read", runs) == {"a": 10, "b": 10}
+
+
 def test_percentiles_that_move_apart_are_mixed() -> None:
     base = replace(architecture_result("baseline"), regions={})
 
     def with_latency(p50: float, p98: float) -> ArchitectureResult:
-        return replace(base, latency_ms={"read": Latency(Summary(1, p50=p50, p98=p98), {})})
+        return replace(base, latency_ms={"read": Latency(Summary(1000, p50=p50, p98=p98), {})})
 
     runs = {"baseline": with_latency(100, 200), "other": with_latency(50, 400)}
     assert [v.direction for v in verdicts("read", runs, HOME)] == ["equal", "mixed"]
