@@ -206,7 +206,7 @@ def roles(runs: Runs) -> dict[str, list[RoleRow]]:
                 cpu=_share(use.cpu_cores, use.cpu_capacity_cores, "cores"),
                 memory=_share(use.memory_mib / 1024, use.memory_capacity_mib / 1024, "GiB"),
                 disk=_share(use.disk_mib / 1024, use.disk_capacity_mib / 1024, "GiB"),
-                network=f"{use.network_in_mib_min:,.0f} in, {use.network_out_mib_min:,.0f} out",
+                network=f"{_figure(use.network_in_mib_min)} in, {_figure(use.network_out_mib_min)} out",
             )
             for role, use in run.roles.items()
         ]
@@ -217,8 +217,11 @@ def roles(runs: Runs) -> dict[str, list[RoleRow]]:
 
 def _share(used: float, capacity: float, unit: str) -> Share:
     share = used / capacity if capacity > 0 else 0.0
-    figures = f"{used:.2f}" if used < 10 else f"{used:,.0f}"
-    return Share(f"{figures} of {capacity:,.0f} {unit}", percent(used, capacity), charts.bar(share))
+    return Share(f"{_figure(used)} of {capacity:,.0f} {unit}", percent(used, capacity), charts.bar(share))
+
+
+def _figure(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
 
 
 def control_overview(result: Result, colours: Mapping[str, int]) -> Markup | None:
