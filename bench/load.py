@@ -167,10 +167,10 @@ def _missing_tails(outcomes: Sequence[Outcome], receptions: Sequence[Reception],
 
 
 def _spread(receptions: Sequence[Reception]) -> Spread:
+    if not receptions:
+        return Spread(None, None, None)
     spreads = Histogram()
     for reception in receptions:
         spreads.record(reception.last_us - reception.first_us)
-    values_ms = sorted((reception.last_us - reception.first_us) / 1000 for reception in receptions)
-    if not values_ms:
-        return Spread(None, None, None)
-    return Spread(p50=median(values_ms), p98=spreads.percentile_ms(98), max=values_ms[-1])
+    middle_us = median(reception.last_us - reception.first_us for reception in receptions)
+    return Spread(p50=round(middle_us) / 1000, p98=spreads.percentile_ms(98), max=spreads.greatest / 1000)
