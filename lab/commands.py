@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Final, Literal, NoReturn
+from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from infra.errors import InfraError
 from infra.regions import REGIONS, matrix
 from infra.stackfile import load
 from lab import client, lab, processes, world
 from lab.errors import LabError
 from lab.site import DataPath
+from lab.terminal import ERR, OUT, Name, Root, Stacks, reported, terminable
 
 app = typer.Typer(
     help="Run an architecture on this machine, each region a network namespace.", no_args_is_help=True
 )
-
-_err: Final = Console(stderr=True)
-_out: Final = Console()
-
-Name = Annotated[str, typer.Option("--name", help="The lab's name; several may run beside one another.")]
-Root = Annotated[Path, typer.Option("--state-dir", help="Where labs keep their state.")]
-Stacks = Annotated[Path, typer.Option("--stacks", help="The directory of the Pulumi.<stack>.yaml files.")]
 
 
 @app.command()
@@ -49,10 +36,10 @@ def up(
     stacks: Stacks = Path(),
 ) -> None:
     """Bring an architecture up and leave it running."""
-    with _reported(), _terminable():
+    with reported(), terminable():
         declared, delays = load(architecture, stacks), matrix(matrix_name)
         path: DataPath = data_path
-        with _err.status(f"bringing {architecture} up") as status:
+        with ERR.status(f"bringing {architecture} up") as status:
 
             def show(step: str) -> None:
                 status.update(f"bringing {architecture} up: {step}")
@@ -60,32 +47,32 @@ def up(
             running = lab.Lab.up(
                 declared, delays, name=name, root=root, data_path=path, users=users, on_step=show
             )
-        _out.print(f"{declared.title} ({declared.name}) runs; it took {running.startup_s:.1f} s.")
+        OUT.print(f"{declared.title} ({declared.name}) runs; it took {running.startup_s:.1f} s.")
         _print_access(running.state, root)
 
 
 @app.command()
 def status(name: Name = lab.NAME, root: Root = lab.ROOT) -> None:
     """List what runs: regions, machines and their processes."""
-    with _reported():
+    with reported():
         state, seen = lab.read_state(name, root), world.status(name, root)
         if state is None and not seen.hosts and not seen.processes:
             others = world.list_labs(root)
-            _out.print(f"There is no lab {name}." + (f" There are: {', '.join(others)}." if others else ""))
+            OUT.print(f"There is no lab {name}." + (f" There are: {', '.join(others)}." if others else ""))
             raise typer.Exit(1)
         if state is None:
-            _out.print(
+            OUT.print(
                 f"The lab {name} is being brought up, or was left behind: `isochrone lab down` removes it."
             )
         else:
-            _out.print(
+            OUT.print(
                 f"{state.title} ({state.architecture}), matrix {state.matrix}, data path {state.data_path}, "
                 f"{state.users} accounts, up since {state.started_at}."
             )
-        _out.print(_machines(seen))
+        OUT.print(_machines(seen))
         missing = _missing(seen, root)
         for process in missing:
-            _err.print(f"[red]{process} has ended[/red]")
+            ERR.print(f"[red]{process} has ended[/red]")
         if state is not None:
             _print_access(state, root)
         if missing:
@@ -99,7 +86,7 @@ def down(
     every: Annotated[bool, typer.Option("--all", help="Every lab in the state directory.")] = False,
 ) -> None:
     """End every process of a lab and remove all that it made."""
-    with _reported():
+    with reported():
         for each in world.list_labs(root) if every else [name]:
             lab.destroy(each, root)
 
@@ -112,7 +99,7 @@ def connect(
     root: Root = lab.ROOT,
 ) -> None:
     """Be a user in a region: send what is typed (JSON), print what comes, with the time that it took."""
-    with _reported():
+    with reported():
         state = lab.read_state(name, root)
         if state is None:
             raise LabError(f"there is no lab {name}: bring one up with `isochrone lab up geo-ii`")
@@ -126,7 +113,7 @@ def _print_access(state: lab.State, root: Path) -> None:
     options = ("" if state.name == lab.NAME else f" --name {state.name}") + (
         "" if root == lab.ROOT else f" --state-dir {root}"
     )
-    _out.print(
+    OUT.print(
         f"\n  address     {state.url}  (inside the lab)\n  authority   {state.ca_file}"
         f"\n  tokens      {state.tokens_file}\n  data, logs  {state.ca_file.parents[1] / 'machines'}\n"
         "\nBe a user in São Paulo:\n"
@@ -166,31 +153,3 @@ def _missing(seen: world.Status, root: Path) -> list[str]:
         for process in processes.recorded(root.absolute() / seen.lab)
         if process.pid not in alive
     ]
-
-
-@contextmanager
-def _reported() -> Iterator[None]:
-    """Turns the project's errors into a message and an exit status, never a traceback."""
-    try:
-        yield
-    except (LabError, InfraError) as error:
-        _err.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        _err.print("interrupted")
-        raise typer.Exit(130) from None
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Has SIGTERM and SIGHUP interrupt as Ctrl-C does, so that they clean up too."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

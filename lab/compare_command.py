@@ -10,20 +10,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bench import events, html, result, table
-from bench.errors import BenchError
 from bench.scenario import Scenario
-from infra.errors import InfraError
 from infra.prices import prices_2015
 from infra.regions import matrix as matrix_named
-from infra.stackfile import load as load_stack
+from infra.stackfile import load
 from lab import comparison, lab
 from lab.comparison import Comparison, DataPaths
-from lab.errors import LabError
 from lab.experiment import Experiment
+from lab.terminal import ERR, OUT, Name, Root, Stacks, reported, terminable
 
 STACKS = ("baseline", "geo-i", "geo-ii")
 """The architectures that are compared unless others are named."""
@@ -48,13 +45,14 @@ def compare(
         bool, typer.Option("--json", help="Print the result as JSON and nothing else.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Fixes what every user does and when.")] = 1,
-    name: Annotated[str, typer.Option(help="The lab's name.")] = lab.NAME,
+    name: Name = lab.NAME,
+    root: Root = lab.ROOT,
+    stacks: Stacks = Path(),
 ) -> None:
     """Run architectures one after the other under the same load, and say which is better at what."""
-    console = Console(stderr=True)
-    try:
+    with reported(status=2):
         plan = Comparison(
-            architectures=[load_stack(stack, Path.cwd()) for stack in dict.fromkeys(architectures or STACKS)],
+            architectures=[load(stack, stacks) for stack in dict.fromkeys(architectures or STACKS)],
             matrix=matrix_named(matrix),
             data_paths=data_path,
             scenario=Scenario(users=users, ramp_s=ramp, duration_s=duration),
@@ -62,33 +60,23 @@ def compare(
             directory=out / "runs",
             command=shlex.join(["isochrone", *sys.argv[1:]]),
             name=name,
-            root=lab.ROOT,
+            root=root,
             seed=seed,
         )
         out.mkdir(parents=True, exist_ok=True)
-    except (InfraError, BenchError, OSError) as error:
-        console.print(str(error), style="red", markup=False, highlight=False)
-        raise typer.Exit(2) from error
-    try:
-        with _progress(console) as watch:
-            found = comparison.run(plan, watch)
-    except (LabError, BenchError) as error:
-        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        lab.destroy(name)
-        console.print("Interrupted; nothing is left running.")
-        raise typer.Exit(130) from None
-    (out / "result.json").write_bytes(result.encode(found))
-    html.write(found, out / "report.html")
+    with reported(), terminable(), _progress() as watch:
+        found = comparison.run(plan, watch)
+    with reported():
+        (out / "result.json").write_bytes(result.encode(found) + b"\n")
+        html.write(found, out / "report.html")
     if as_json:
         sys.stdout.buffer.write(result.encode(found) + b"\n")
     else:
-        table.show(found, Console())
-    console.print(f"Report: {out / 'report.html'}", highlight=False, soft_wrap=True)
+        table.show(found, OUT)
+    ERR.print(f"Report: {out / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
     if reasons := comparison.failures(found):
         for reason in reasons:
-            console.print(f"FAILED {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
+            ERR.print(f"FAILED {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1)
 
 
@@ -115,14 +103,14 @@ class _Bar:
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[Callable[[Experiment], AbstractContextManager[_Bar]]]:
+def _progress() -> Iterator[Callable[[Experiment], AbstractContextManager[_Bar]]]:
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description:<20}"),
         BarColumn(bar_width=30),
         TimeElapsedColumn(),
         TextColumn("{task.fields[detail]}", markup=False),
-        console=console,
+        console=ERR,
     ) as bars:
 
         @contextmanager

@@ -163,5 +163,6 @@ def _ledger(name: str, found: ArchitectureResult) -> Iterator[str]:
         yield (
             f"{name}: the ledger does not add up: {ledger.acknowledged} predictions acknowledged,"
             f" {ledger.rows} rows, {ledger.missing} missing, {ledger.duplicate} double,"
-            f" {ledger.unexplained} unexplained; {ledger.stakes_sql} staked in SQL, {ledger.stakes_pools} in pools"
+            f" {ledger.unexplained} unexplained; stakes of {ledger.stakes_sql} in SQL and of"
+            f" {ledger.stakes_pools} in the pools"
         )
