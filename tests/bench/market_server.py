@@ -47,7 +47,7 @@ class Market:
     ca_file: Path
     connections: dict[str, float] = field(default_factory=dict)
     placed: list[tuple[str, PlacePrediction]] = field(default_factory=list)
-    published: int = 0
+    published_us: list[int] = field(default_factory=list)
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -140,11 +140,11 @@ async def market_server(
         await started.wait()
         while True:
             await asyncio.sleep(broadcast_s)
-            market.published += 1
-            published_us = time.time_ns() // 1000
-            message = Distribution("match-1", POOL, 1, market.published, published_us, [1, 2, 3], 3)
+            market.published_us.append(time.time_ns() // 1000)
+            offset = len(market.published_us)
+            message = Distribution("match-1", POOL, 1, offset, market.published_us[-1], [1, 2, 3], 3)
             for connection, user in joined.items():
-                for _ in range(faults.deliver(user, market.published) if faults.deliver else 1):
+                for _ in range(faults.deliver(user, offset) if faults.deliver else 1):
                     broadcast([connection], protocol.encode(message).decode())
 
     server: Server
