@@ -43,13 +43,19 @@ class BlockingStore:
 
     def __init__(self, settings: Settings) -> None:
         self._flush_interval_ms = settings.flush_interval_ms
-        self._master = _client(settings.redis_master)
-        self._read = _client(settings.redis_read)
+        self._master = _Server("redis-master", settings.redis_master)
+        self._read = _Server("redis-read", settings.redis_read)
         self._sql_endpoint = settings.sql_master
         self._sql: Connection[Any] | None = None
 
     async def start(self) -> None:
-        """See `Store.start`."""
+        """See `Store.start`; connects, so that no user's request pays for it."""
+        for server in (self._master, self._read):
+            server.call(("PING",))
+        try:
+            self._sql = sql.connect(self._sql_endpoint)
+        except (pymysql.MySQLError, OSError) as error:
+            _log.warning("no connection to SQL yet: %s", error)
 
     async def stop(self) -> None:
         """See `Store.stop`."""
@@ -59,28 +65,27 @@ class BlockingStore:
 
     def problem(self) -> str | None:
         """See `Store.problem`."""
-        for name, client in (("redis-master", self._master), ("redis-read", self._read)):
-            reply = _call(client, ("PING",))
-            if isinstance(reply, Exception):
-                return f"{name}: {reply}"
+        for server in (self._master, self._read):
+            if server.failing and isinstance(error := server.call(("PING",)), Exception):
+                return f"{server.name}: {error}"
         return None
 
     def games(self, done: Done[list[Game]]) -> None:
         """See `Store.games`."""
-        done(read_games(_call(self._read, ("HVALS", keys.GAMES))))
+        done(read_games(self._read.call(("HVALS", keys.GAMES))))
 
     def game_exists(self, game: str, done: Done[bool]) -> None:
         """See `Store.game_exists`."""
-        done(read_game_exists(_call(self._read, ("HEXISTS", keys.GAMES, game))))
+        done(read_game_exists(self._read.call(("HEXISTS", keys.GAMES, game))))
 
     def pools(self, game: str, done: Done[list[Pool]]) -> None:
         """See `Store.pools`."""
-        done(read_pools(_call(self._read, scripts.pools(game), scripts.POOLS)))
+        done(read_pools(self._read.call(scripts.pools(game), scripts.POOLS)))
 
     def place(self, user: str, request: PlacePrediction, done: Done[Receipt]) -> None:
         """See `Store.place`."""
         command = scripts.place(user, request, self._flush_interval_ms)
-        result = read_place(_call(self._master, command, scripts.PLACE))
+        result = read_place(self._master.call(command, scripts.PLACE))
         if isinstance(result, Receipt) and not result.duplicate:
             done(self._write_through(user, request, result))
         else:
@@ -89,7 +94,7 @@ class BlockingStore:
     def flush(self, pool: str, done: Done[int]) -> None:
         """See `Store.flush`."""
         command = scripts.flush(pool, self._flush_interval_ms)
-        done(read_flush(_call(self._master, command, scripts.FLUSH)))
+        done(read_flush(self._master.call(command, scripts.FLUSH)))
 
     def _write_through(self, user: str, request: PlacePrediction, receipt: Receipt) -> Receipt | Failure:
         """Write the row that the ledger will find there; without SQL the journal still has the prediction."""
@@ -119,28 +124,38 @@ class BlockingStore:
             connection.close()
 
 
-def _client(endpoint: RedisEndpoint) -> redis.Redis:
-    return redis.Redis(
-        host=endpoint.host,
-        port=endpoint.port,
-        username=endpoint.user,
-        password=read_secret(endpoint.password_file),
-        socket_timeout=TIMEOUT_S,
-        socket_connect_timeout=TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-    )
+class _Server:
+    """One Redis, called so that nothing else of the process runs until it has answered."""
 
+    def __init__(self, name: str, endpoint: RedisEndpoint) -> None:
+        self.name = name
+        self.failing = False
+        self._client = redis.Redis(
+            host=endpoint.host,
+            port=endpoint.port,
+            username=endpoint.user,
+            password=read_secret(endpoint.password_file),
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
 
-def _call(client: redis.Redis, command: Command, script: Script | None = None) -> Any:
-    """The reply, or the error as `Link` reports it; `script` is loaded when the server does not know it."""
-    try:
-        return client.execute_command(*command)  # type: ignore[no-untyped-call]
-    except redis.exceptions.NoScriptError:
-        if script is None:
-            return ReplyError("NOSCRIPT")
-        loaded = _call(client, ("SCRIPT", "LOAD", script.text))
-        return loaded if isinstance(loaded, Exception) else _call(client, command)
-    except redis.ResponseError as error:
-        return ReplyError(str(error))
-    except (redis.RedisError, OSError) as error:
-        return UnavailableError(str(error))
+    def close(self) -> None:
+        self._client.close()
+
+    def call(self, command: Command, script: Script | None = None) -> Any:
+        """The reply, or the error as `Link` reports it; `script` is loaded when the server lacks it."""
+        try:
+            reply = self._client.execute_command(*command)  # type: ignore[no-untyped-call]
+        except redis.exceptions.NoScriptError:
+            if script is None:
+                return ReplyError("NOSCRIPT")
+            loaded = self.call(("SCRIPT", "LOAD", script.text))
+            return loaded if isinstance(loaded, Exception) else self.call(command)
+        except redis.ResponseError as error:
+            return ReplyError(str(error))
+        except (redis.RedisError, OSError) as error:
+            self.failing = True
+            return UnavailableError(str(error))
+        self.failing = False
+        return reply
