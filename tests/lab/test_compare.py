@@ -71,7 +71,7 @@ def run(argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.timeout(180)
 def test_all_three_architectures_are_run_measured_and_proven(place: Path, name: str) -> None:
-    done = run(command(place, name, "--users", "48", "--ramp", "2", "--duration", "18", "--json"))
+    done = run(command(place, name, "--users", "48", "--ramp", "2", "--duration", "12", "--json"))
     assert done.returncode == 0, done.stderr
     found = results.decode(done.stdout.encode())
     assert found == results.decode((place / "out/result.json").read_bytes())
