@@ -17,7 +17,7 @@ demo: $(ENV)
 	.venv/bin/isochrone compare --users 1200 --ramp 15 --duration 30 --data-path both --out out/demo
 
 test: $(ENV)
-	.venv/bin/pytest -q
+	.venv/bin/pytest -q -n 2 --dist loadfile
 
 check: $(ENV)
 	.venv/bin/ruff format --check .
