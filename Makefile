@@ -14,7 +14,7 @@ $(ENV): .ci/install uv.lock pyproject.toml service/pyproject.toml
 	@.ci/install
 
 demo: $(ENV)
-	.venv/bin/isochrone compare --users 1200 --ramp 15 --duration 30 --data-path both --out out/demo
+	.venv/bin/isochrone compare --users 960 --ramp 10 --duration 25 --data-path both --out out/demo
 
 test: $(ENV)
 	.venv/bin/pytest -q -n 2 --dist loadfile
