@@ -15,6 +15,4 @@ class StackFileError(InfraError):
     def __init__(self, file: str, mistakes: Sequence[str]) -> None:
         self.file = file
         self.mistakes = tuple(mistakes)
-        super().__init__(
-            f"{file} has {len(self.mistakes)} mistake(s):\n" + "\n".join(f"  {m}" for m in mistakes)
-        )
+        super().__init__("\n".join([f"{file}:", *(f"  {mistake}" for mistake in mistakes)]))

@@ -33,9 +33,10 @@ def load(stack: str, root: Path) -> Architecture:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         known = sorted(p.name.split(".")[1] for p in root.glob("Pulumi.*.yaml"))
         raise StackFileError(
-            path.name, [f"cannot be read ({error}); there are stacks {', '.join(known) or 'none'}"]
+            path.name, [f"cannot be read ({reason}); there are stacks {', '.join(known) or 'none'}"]
         ) from error
     return parse(stack, text)
 

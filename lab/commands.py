@@ -15,7 +15,7 @@ from infra.stackfile import load
 from lab import client, lab, processes, world
 from lab.errors import LabError
 from lab.site import DataPath
-from lab.terminal import ERR, OUT, Name, Root, Stacks, reported, terminable
+from lab.terminal import ERR, OUT, STACKS, Name, Root, Stacks, reported, terminable
 
 app = typer.Typer(
     help="Run an architecture on this machine, each region a network namespace.", no_args_is_help=True
@@ -33,7 +33,7 @@ def up(
     users: Annotated[int, typer.Option(min=1, help="Accounts and tokens to make.")] = 1200,
     name: Name = lab.NAME,
     root: Root = lab.ROOT,
-    stacks: Stacks = Path(),
+    stacks: Stacks = STACKS,
 ) -> None:
     """Bring an architecture up and leave it running."""
     with reported(), terminable():

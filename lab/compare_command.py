@@ -20,9 +20,9 @@ from infra.stackfile import load
 from lab import comparison, lab
 from lab.comparison import Comparison, DataPaths
 from lab.experiment import Experiment
-from lab.terminal import ERR, OUT, Name, Root, Stacks, reported, terminable
+from lab.terminal import ERR, OUT, STACKS, Name, Root, Stacks, reported, terminable
 
-STACKS = ("baseline", "geo-i", "geo-ii")
+ARCHITECTURES = ("baseline", "geo-i", "geo-ii")
 """The architectures that are compared unless others are named."""
 
 
@@ -47,12 +47,12 @@ def compare(
     seed: Annotated[int, typer.Option(help="Fixes what every user does and when.")] = 1,
     name: Name = lab.NAME,
     root: Root = lab.ROOT,
-    stacks: Stacks = Path(),
+    stacks: Stacks = STACKS,
 ) -> None:
     """Run architectures one after the other under the same load, and say which is better at what."""
     with reported(status=2):
         plan = Comparison(
-            architectures=[load(stack, stacks) for stack in dict.fromkeys(architectures or STACKS)],
+            architectures=[load(stack, stacks) for stack in dict.fromkeys(architectures or ARCHITECTURES)],
             matrix=matrix_named(matrix),
             data_paths=data_path,
             scenario=Scenario(users=users, ramp_s=ramp, duration_s=duration),

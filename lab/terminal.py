@@ -24,6 +24,9 @@ Name = Annotated[str, typer.Option("--name", help="The lab's name; several may r
 Root = Annotated[Path, typer.Option("--state-dir", help="Where labs keep their state.")]
 Stacks = Annotated[Path, typer.Option("--stacks", help="The directory of the Pulumi.<stack>.yaml files.")]
 
+STACKS: Final = Path() if any(Path().glob("Pulumi.*.yaml")) else Path(__file__).parents[1]
+"""Where the stack files are unless told: the working directory, or else the checkout that this is part of."""
+
 
 @contextmanager
 def reported(status: int = 1) -> Iterator[None]:
