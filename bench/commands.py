@@ -12,6 +12,7 @@ from rich.console import Console
 
 from bench import html, meter_file, stored, table
 from bench.errors import BenchError
+from bench.result import Result
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -65,17 +66,31 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="The HTML file to write; report.html beside the result otherwise.")
     ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Also draw the comparison as this PNG, 1,200 pixels wide.")
+    ] = None,
 ) -> None:
     """Print a comparison as tables and write its report as one HTML file."""
     target = out or result.parent / "report.html"
     try:
         comparison = stored.load(result)
         html.write(comparison, target)
+        if picture:
+            _draw(comparison, picture)
     except BenchError as error:
         fail([str(error)], status=2)
     console = Console()
     table.show(comparison, console)
     console.print(f"Report: {target}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _draw(comparison: Result, path: Path) -> None:
+    from bench.picture import summary_png  # noqa: PLC0415 (its library takes longer to load than a command)
+
+    try:
+        summary_png(comparison, path)
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 def fail(messages: tuple[str, ...] | list[str], *, status: int) -> NoReturn:

@@ -328,3 +328,18 @@ def test_slower_is_never_a_lighter_colour() -> None:
     assert all(a <= b for a, b in pairwise(numbers))
     assert (numbers[0], numbers[-1]) == (0, len(worldmap.HEAT_MS))
     assert worldmap.heat(None) is None
+
+
+def test_the_command_draws_the_picture_of_a_stored_result(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_bytes(encode(comparison()))
+    arguments = ["report", str(tmp_path / "result.json"), "--picture", str(tmp_path / "picture.png")]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_that_cannot_be_written_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_bytes(encode(comparison()))
+    arguments = ["report", str(tmp_path / "result.json"), "--picture", str(tmp_path / "no/picture.png")]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert "no/picture.png: cannot be written" in done.output
