@@ -25,7 +25,8 @@ class Load(Struct, frozen=True):
             when the user left, which is a lower bound; refused ones are not.
         curves: the distribution of each quantity over all users.
         region_curves: the same by region: quantity, then region.
-        broadcasts: received, missed and duplicate, over all users. Missed are the offsets that a user
+        broadcasts: received, missed and duplicate, over all users, of those published until the end of the
+            load: afterwards the users leave. Missed are the offsets that a user
             skipped, and what a user who stayed had not received at the end though it was published before.
         spread: last minus first reception over all users of all regions, of the broadcasts published after
             the ramp and after everybody had joined, until the end of the load.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, defaultdict
 from typing import Final
 
@@ -39,6 +40,8 @@ class Tally:
         self.duplicate = 0
         self.outstanding = 0
         self.settled_us = 0
+        self.until_us = sys.maxsize
+        """Broadcasts published later do not count: the users are leaving (microseconds since 1970)."""
         self.acknowledged: Final[list[Prediction]] = []
         self.unanswered: Final[list[Prediction]] = []
         self._streams: Final[dict[tuple[str, int, int], Stream]] = {}

@@ -268,6 +268,8 @@ class User:
 
     def _distribution(self, head: Head) -> None:
         tally = self._tally
+        if head.published_us > tally.until_us:
+            return
         tally.broadcast(head.pool, head.epoch, head.offset, head.published_us, time.time_ns() // 1000)
         epoch, offset = self._positions.get(head.pool, (head.epoch, head.offset - 1))
         if (head.epoch, head.offset) <= (epoch, offset):

@@ -69,6 +69,7 @@ class Worker:
         scenario = self._plan.scenario
         self._offset_ns = time.time_ns() - time.monotonic_ns()
         self._start_ns = int(start_at_s * 1e9) - self._offset_ns
+        self._tally.until_us = self._us(self._ns(scenario.end_s))
         actions = schedule(scenario, self._plan.seed, self._users)
         agenda = Agenda(actions, self._start_ns, self._perform)
         agenda.start()

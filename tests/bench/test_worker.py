@@ -115,6 +115,13 @@ def test_everybody_connects_joins_predicts_and_hears_every_broadcast(
     assert [load.latency["handshake"].by_region[region].count for region in ("here", "there")] == [3, 3]
 
 
+def test_broadcasts_of_the_time_in_which_users_leave_do_not_count(sound: tuple[Load, Market, Bench]) -> None:
+    load, market, _ = sound
+    counted = [published for published in market.published_us if published <= load.ended_at_s * 1e6]
+    assert load.broadcasts.received == 6 * len(counted)
+    assert len(counted) < len(market.published_us)
+
+
 def test_the_acknowledged_predictions_are_those_that_the_server_took(
     sound: tuple[Load, Market, Bench],
 ) -> None:
