@@ -91,6 +91,19 @@ def test_a_result_that_the_wan_does_not_explain_is_said_to_be_one() -> None:
     assert "passes through Ireland in baseline and geo-ii alike" in found
 
 
+def test_a_broadcast_that_is_faster_over_an_equal_way_owes_it_to_the_burst() -> None:
+    found = by_quantity(changed("geo-i", lambda run: scaled(run, "broadcast", 0.7)))["broadcast"]
+    assert found.headline == "Broadcasts: equal by distance, a shorter burst in geo-i"
+    assert "equally long in baseline and geo-i" in text(found)
+    assert "this machine's figure" in text(found)
+
+
+def test_a_broadcast_that_is_slower_over_an_equal_way_is_no_burst() -> None:
+    found = by_quantity(changed("geo-i", lambda run: scaled(run, "broadcast", 1.5)))["broadcast"]
+    assert "slower in geo-i" in found.headline
+    assert "burst" not in text(found)
+
+
 def test_slow_users_alone_count_too() -> None:
     def slower(run: ArchitectureResult) -> ArchitectureResult:
         latency = run.latency_ms["prediction"]
