@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from asyncio.subprocess import PIPE, Process
+from bisect import bisect_left
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -19,7 +20,7 @@ from bench.errors import BenchError, WorkerError
 from bench.events import Done, Event, Progress, Ready, Start, decode_event, line
 from bench.load import Load, combine, lag_of
 from bench.plan import Plan
-from bench.saturation import CpuTimes, busy, cpu_times, judge
+from bench.saturation import SLICE_S, CpuTimes, busy, cpu_times, full_share, judge
 
 READY_TIMEOUT_S: Final = 60.0
 LEAD_S: Final = 0.5
@@ -80,11 +81,13 @@ async def run(
             outcomes = [outcome.read(Path(plan_.outcome_file)) for plan_ in plans]
             if interrupted := [found.region for found in outcomes if not found.complete]:
                 raise WorkerError(f"The load was interrupted in {', '.join(interrupted)}: run it again.")
-            started, ramped, ended = await cpu
+            times = await cpu
         finally:
             cpu.cancel()
-    phases = {"ramp": busy(started, ramped), "load": busy(ramped, ended)}
-    generator = judge(lag_of(outcomes), busy(started, ended), phases)
+    ramped = bisect_left(times, plans[0].scenario.ramp_s, hi=len(times) - 1, key=lambda sample: sample[0])
+    cpu_s = [sample for _, sample in times]
+    phases = {"ramp": busy(cpu_s[0], cpu_s[ramped]), "load": busy(cpu_s[ramped], cpu_s[-1])}
+    generator = judge(lag_of(outcomes), busy(cpu_s[0], cpu_s[-1]), phases, full_share(cpu_s))
     return combine(outcomes, plans[0].scenario.ramp_s, generator)
 
 
@@ -229,14 +232,16 @@ async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _watch_cpu(plan_: Plan, start_at_s: float) -> tuple[CpuTimes, CpuTimes, CpuTimes]:
-    """The machine's CPU time at the start, at the ramp's end and at the end of the load."""
-    marks = []
-    for at_s in (0.0, plan_.scenario.ramp_s, plan_.scenario.end_s):
+async def _watch_cpu(plan_: Plan, start_at_s: float) -> list[tuple[float, CpuTimes]]:
+    """The machine's CPU time from the start to the end of the load, each with its time since the start."""
+    times = []
+    at_s = 0.0
+    while True:
         await asyncio.sleep(max(start_at_s + at_s - time.time(), 0))
-        marks.append(cpu_times())
-    started, ramped, ended = marks
-    return started, ramped, ended
+        times.append((at_s, cpu_times()))
+        if at_s >= plan_.scenario.end_s:
+            return times
+        at_s = min(at_s + SLICE_S, plan_.scenario.end_s)
 
 
 @contextmanager

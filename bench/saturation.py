@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise, starmap
 from typing import Final, NamedTuple
 
 import psutil
@@ -15,6 +16,16 @@ LAG_LIMIT_MS: Final = 50.0
 
 BUSY_LIMIT: Final = 0.95
 """Above this share of the CPU time in use, what is measured is the machine's queueing."""
+
+
+SLICE_S: Final = 0.1
+"""The time over which a burst is looked for: ten ticks of the kernel's accounting on each CPU (s)."""
+
+FULL: Final = 0.9
+"""A slice in which more than this share was in use had no room for more."""
+
+FULL_LIMIT: Final = 0.05
+"""When more than this share of the slices was full, bursts queued for the machine and not for the service."""
 
 
 class CpuTimes(NamedTuple):
@@ -39,7 +50,15 @@ def busy(before: CpuTimes, after: CpuTimes) -> float | None:
     return min(max((after.busy_s - before.busy_s) / total_s, 0.0), 1.0)
 
 
-def judge(lag: Histogram, whole: float | None, phases: Mapping[str, float | None]) -> Generator:
+def full_share(times: Sequence[CpuTimes]) -> float | None:
+    """The share of the slices between these moments in which the CPUs were full (0 to 1), if there is one."""
+    slices = [share for share in starmap(busy, pairwise(times)) if share is not None]
+    return sum(share > FULL for share in slices) / len(slices) if slices else None
+
+
+def judge(
+    lag: Histogram, whole: float | None, phases: Mapping[str, float | None], full: float | None = None
+) -> Generator:
     """How well the load was generated.
 
     Args:
@@ -47,6 +66,7 @@ def judge(lag: Histogram, whole: float | None, phases: Mapping[str, float | None
         whole: the share of the machine's CPU time in use over the run.
         phases: the same for its phases, by their names; each is judged, since a ramp may saturate the
             machine in a run that does not on average.
+        full: the share of the run's slices in which the CPUs were full.
     """
     reasons = []
     lag_p98_ms = lag.percentile_ms(98)
@@ -60,6 +80,11 @@ def judge(lag: Histogram, whole: float | None, phases: Mapping[str, float | None
         for phase, share in phases.items()
         if share is not None and share > BUSY_LIMIT
     )
+    if full is not None and full > FULL_LIMIT:
+        reasons.append(
+            f"the machine's CPUs were full in {full:.0%} of the tenths of a second, the limit is "
+            f"{FULL_LIMIT:.0%}: bursts queued for this machine"
+        )
     return Generator(
         lag_p98_ms=lag_p98_ms,
         saturated=bool(reasons),

@@ -11,7 +11,7 @@ from bench.histogram import Histogram
 from bench.load import combine, lag_of
 from bench.outcome import Outcome, Position, Reception
 from bench.result import LATENCIES, Generator, Spread
-from bench.saturation import CpuTimes, busy, cpu_times, judge
+from bench.saturation import CpuTimes, busy, cpu_times, full_share, judge
 
 FINE = Generator(lag_p98_ms=1.0, saturated=False)
 START_US = 1_000_000_000
@@ -166,6 +166,21 @@ def test_a_phase_in_which_the_machine_was_full_counts_though_the_mean_does_not()
     verdict = judge(histogram([1000]), 0.7, {"ramp": 0.99, "load": 0.6})
     assert verdict.saturated
     assert verdict.reasons == ["the machine's CPUs were 99% busy during the ramp, the limit is 95%"]
+
+
+@pytest.mark.parametrize(("full", "saturated"), [(None, False), (0.05, False), (0.08, True)])
+def test_bursts_that_fill_the_machine_saturate_it_though_the_mean_does_not(
+    full: float | None, saturated: bool
+) -> None:
+    verdict = judge(histogram([1000]), 0.5, {"ramp": 0.5, "load": 0.5}, full)
+    assert verdict.saturated == saturated
+    assert ("full in 8% of the tenths of a second" in " ".join(verdict.reasons)) == saturated
+
+
+def test_the_full_share_is_of_the_slices_between_the_moments() -> None:
+    times = [CpuTimes(0, 0), CpuTimes(0.1, 0.2), CpuTimes(0.3, 0.4), CpuTimes(0.3, 0.4), CpuTimes(0.3, 0.6)]
+    assert full_share(times) == pytest.approx(1 / 3)
+    assert full_share(times[:1]) is None
 
 
 def test_the_share_in_use_is_of_the_time_between_two_moments() -> None:
