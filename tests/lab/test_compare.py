@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -125,14 +126,21 @@ def test_the_blocking_control_suffers_and_its_money_still_adds_up(place: Path, n
     assert (measured.latency_ms["prediction"].by_region["ap-southeast-2"].p50 or 0.0) > 2 * 309.6
 
 
-@pytest.mark.timeout(120)
-def test_a_comparison_that_is_killed_is_cleaned_up_by_lab_down(place: Path, name: str) -> None:
-    argv = command(place, name, "geo-ii", "--users", "16", "--ramp", "1", "--duration", "60")
+@contextmanager
+def under_load(place: Path, name: str, architecture: str) -> Iterator[subprocess.Popen[str]]:
+    """A comparison that has come as far as its load, and would go on for a minute."""
+    argv = command(place, name, architecture, "--users", "16", "--ramp", "1", "--duration", "60")
     with subprocess.Popen(argv, cwd=PROJECT, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
-        namespace = f"{name}.users-sa-east-1"
-        while not any(b"bench.worker" in cmdline(pid) for pid in namespaces.processes([namespace])):
+        users = f"{name}.users-sa-east-1"
+        while not any(b"bench.worker" in cmdline(pid) for pid in namespaces.processes([users])):
             assert process.poll() is None, process.stderr.read()
+        yield process
+
+
+@pytest.mark.timeout(120)
+def test_a_comparison_that_is_killed_is_cleaned_up_by_lab_down(place: Path, name: str) -> None:
+    with under_load(place, name, "geo-ii") as process:
         process.kill()
     down = run([*COMMAND, "lab", "down", "--name", name, "--state-dir", str(place / "state")])
     assert down.returncode == 0, down.stderr
@@ -142,12 +150,7 @@ def test_a_comparison_that_is_killed_is_cleaned_up_by_lab_down(place: Path, name
 
 @pytest.mark.timeout(120)
 def test_a_terminated_comparison_leaves_nothing_behind(place: Path, name: str) -> None:
-    argv = command(place, name, "baseline", "--users", "16", "--ramp", "1", "--duration", "60")
-    with subprocess.Popen(argv, cwd=PROJECT, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
-        namespace = f"{name}.users-sa-east-1"
-        while not any(b"bench.worker" in cmdline(pid) for pid in namespaces.processes([namespace])):
-            assert process.poll() is None, process.stderr.read()
+    with under_load(place, name, "baseline") as process:
         process.send_signal(signal.SIGTERM)
         assert "Traceback" not in process.communicate()[1]
     assert process.returncode == 130
