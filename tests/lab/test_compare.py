@@ -31,6 +31,7 @@ from bench.result import (
 from infra.regions import REGIONS
 from lab import namespaces
 from lab.comparison import failures
+from lab.waiting import until
 
 PROJECT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-c", "from isochrone import main; main()")
@@ -131,10 +132,13 @@ def under_load(place: Path, name: str, architecture: str) -> Iterator[subprocess
     """A comparison that has come as far as its load, and would go on for a minute."""
     argv = command(place, name, architecture, "--users", "16", "--ramp", "1", "--duration", "60")
     with subprocess.Popen(argv, cwd=PROJECT, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
         users = f"{name}.users-sa-east-1"
-        while not any(b"bench.worker" in cmdline(pid) for pid in namespaces.processes([users])):
-            assert process.poll() is None, process.stderr.read()
+
+        def has_load() -> bool | None:
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            return any(b"bench.worker" in cmdline(pid) for pid in namespaces.processes([users])) or None
+
+        until("the load", has_load, timeout_s=60)
         yield process
 
 
