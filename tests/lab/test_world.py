@@ -283,6 +283,8 @@ class TestEnd:
             assert parent.stdout is not None
             sleeper = int(parent.stdout.readline())
             parent.kill()
+        # What the shell started in the background bears the shell's name until it has executed "sleep".
+        eventually(lambda: "sleep" in {p.process for p in status(lab, tmp_path).processes})
         pids = {p.process: p.pid for p in status(lab, tmp_path).processes}
         assert pids.keys() >= {"wan", "dns", "sleeper", "stubborn", "sleep"}
         assert is_running(sleeper)
