@@ -7,6 +7,7 @@ ENV := .venv/.installed
 help:
 	@echo "make demo    compare the three architectures on this machine (about 5 minutes; root)"
 	@echo "make test    run the tests (root)"
+	@echo "make test-engine  the Pulumi program under the real engine against a server on this machine"
 	@echo "make check   formatting, lint, types, import rules"
 	@echo "make clean   end a running lab and remove what was built"
 
@@ -18,6 +19,10 @@ demo: $(ENV)
 
 test: $(ENV)
 	.venv/bin/pytest -q -n 2 --dist loadfile
+
+# Exits with 77, and says why, where the engine or its AWS provider is not installed.
+test-engine: $(ENV)
+	.venv/bin/python -m tests.engine.run
 
 check: $(ENV)
 	.venv/bin/ruff format --check .

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 from pydantic.dataclasses import dataclass
 
+from infra.hardware import Hardware
 from infra.keys import STACK_FILE_KEYS
 from infra.regions import REGIONS
 from infra.replicas import Limits, Placement, place
@@ -37,6 +38,33 @@ class Volume:
 
 
 @dataclass(frozen=True, config=STACK_FILE_KEYS)
+class Scaling:
+    """How a region's group of nodes grows and shrinks, between `minimum` and `maximum` machines.
+
+    `alarms` is the thesis's way: one policy out and one in, each on an alarm of the mean CPU use (percent).
+    `connections` tracks a number of connections per node. Never both.
+    """
+
+    policy: Literal["alarms", "connections"] = "alarms"
+    minimum: Annotated[int, Field(ge=0, le=50)] = 1
+    maximum: Annotated[int, Field(ge=1, le=50)] = 2
+    out_cpu_percent: Annotated[float, Field(gt=0, le=100)] = 70
+    in_cpu_percent: Annotated[float, Field(ge=0, lt=100)] = 20
+    connections_per_node: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    cooldown_s: Annotated[int, Field(ge=0, le=86_400)] = 300
+
+
+@dataclass(frozen=True, config=STACK_FILE_KEYS)
+class ScheduledCapacity:
+    """The machines that each region has for a known match, from `start` to `end`."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+    start: AwareDatetime
+    end: AwareDatetime
+    per_region: Annotated[int, Field(ge=0, le=50)]
+
+
+@dataclass(frozen=True, config=STACK_FILE_KEYS)
 class NodeGroup:
     """The WebSocket nodes: `per_region` machines in each region, `api_processes` on each machine."""
 
@@ -44,7 +72,9 @@ class NodeGroup:
     instance_type: str
     api_processes: Annotated[int, Field(ge=1, le=128)]
     volume: Volume
-    per_region: Annotated[int, Field(ge=1, le=1)] = 1
+    per_region: Annotated[int, Field(ge=1, le=50)] = 1
+    scaling: Scaling = Scaling()
+    schedules: tuple[ScheduledCapacity, ...] = ()
 
 
 @dataclass(frozen=True, config=STACK_FILE_KEYS)
@@ -57,11 +87,15 @@ class Core:
 
 @dataclass(frozen=True, config=STACK_FILE_KEYS)
 class RedisTier:
-    """Where live state is: on the node, on a machine at home, or there with a replica on every node."""
+    """Where live state is: on the node, on a machine at home, or there with a replica on every node.
+
+    `standbys` are further machines at home, in other zones, that Sentinel may promote.
+    """
 
     placement: Literal["node", "home", "replicated"]
     instance_type: str | None = None
     volume: Volume | None = None
+    standbys: Annotated[int, Field(ge=0, le=2)] = 0
 
 
 @dataclass(frozen=True, config=STACK_FILE_KEYS)
@@ -79,29 +113,77 @@ class SqlTier:
     replica_regions: tuple[Region, ...] = ()
     read_fallback: Mapping[Region, Region] = Field(default_factory=dict)
     limits: Limits = Limits()
+    engine: Literal["mariadb", "mysql"] = "mariadb"
+    engine_version: Annotated[str, Field(pattern=r"^\d+\.\d+(\.\d+)?$")] = "10.11"
+    backup_days: Annotated[int, Field(ge=1, le=35)] = 7
 
 
 @dataclass(frozen=True, config=STACK_FILE_KEYS)
 class Routing:
-    """How users reach a node: the record's policy and time to live."""
+    """How users reach a node: the record's policy and time to live.
 
-    policy: Literal["simple", "latency"]
+    `zone_id` names a hosted zone that exists already; without it the stack makes one for the domain.
+    """
+
+    policy: Literal["simple", "latency", "geolocation"]
     ttl_s: Annotated[int, Field(ge=1, le=86400)] = 60
+    zone_id: Annotated[str, Field(pattern=r"^Z[A-Z0-9]{5,31}$")] | None = None
+
+
+@dataclass(frozen=True, config=STACK_FILE_KEYS)
+class Alarms:
+    """The thresholds above which the stack's topic is told; `email` subscribes to it.
+
+    Percent of a machine's CPU, memory, disk and of the descriptors that its connections may take; accept
+    queue overflows per minute; seconds that a SQL replica is behind; entries of the journal that wait for
+    SQL; ms that the 98th percentile of broadcasts is late.
+    """
+
+    cpu_percent: Annotated[float, Field(gt=0, le=100)] = 85
+    memory_percent: Annotated[float, Field(gt=0, le=100)] = 85
+    disk_percent: Annotated[float, Field(gt=0, le=100)] = 80
+    connections_percent: Annotated[float, Field(gt=0, le=100)] = 80
+    accept_overflows: Annotated[int, Field(ge=0)] = 0
+    replica_lag_s: Annotated[float, Field(gt=0)] = 30
+    ledger_backlog: Annotated[int, Field(gt=0)] = 50_000
+    broadcast_late_ms: Annotated[float, Field(gt=0)] = 1000
+    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)] | None = None
+
+
+@dataclass(frozen=True, config=STACK_FILE_KEYS)
+class Monitoring:
+    """The private machine with Prometheus and Grafana at home, and how many days logs are kept."""
+
+    instance_type: str = "m3.medium"
+    volume: Volume = Volume(size_gib=50)
+    log_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = 14
 
 
 @dataclass(frozen=True, config=STACK_FILE_KEYS)
 class Architecture:
-    """One candidate answer to where the servers and the data go."""
+    """One candidate answer to where the servers and the data go.
+
+    `zones` is how many availability zones each region's network spans; `image` is the tag of the machine
+    image; `certificate` says whether the certificate is given as a secret or issued by ACME; `protect` keeps
+    data from being deleted with the stack; at `expiry` every group of machines goes to zero.
+    """
 
     title: Annotated[str, Field(min_length=1, max_length=80)]
     home: Region
     domain: Domain
-    hardware: Literal["thesis"]
+    hardware: Hardware
     nodes: NodeGroup
     redis: RedisTier
     sql: SqlTier
     routing: Routing
     core: Core | None = None
+    alarms: Alarms = Alarms()
+    monitoring: Monitoring = Monitoring()
+    zones: Annotated[int, Field(ge=2, le=3)] = 2
+    image: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")] = "current"
+    certificate: Literal["acme", "given"] = "acme"
+    protect: bool = True
+    expiry: AwareDatetime | None = None
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")] = "architecture"
 
     @property

@@ -40,14 +40,19 @@ class CostEstimate:
 def estimate(architecture: Architecture, prices: PriceList) -> CostEstimate:
     """The hourly cost of an architecture's machines, disks, monitoring and DNS, at each region's own prices.
 
-    Data transfer depends on the load and is not in it. Storage is priced at the thesis's Irish rates.
+    Data transfer depends on the load and is not in it; nor is the machine with Prometheus and Grafana, which
+    is the same in every architecture. Storage is priced at the thesis's Irish rates.
 
     Raises:
         UnknownPriceError: when the list has no price for a machine.
     """
     items = tuple(_items(architecture, prices))
-    notes = [f"prices of {prices.as_of}, without data transfer"]
+    notes = [f"prices of {prices.as_of}, without data transfer and the monitoring machine"]
     notes += sorted({item.note for item in items if item.note})
+    if architecture.hardware == "current":
+        notes.append(
+            "machines of the current generation are priced as the thesis's types that they stand for"
+        )
     return CostEstimate(prices.as_of, items, (*notes, *_rds_ratio_note(architecture, prices, items)))
 
 
@@ -59,7 +64,8 @@ def _items(a: Architecture, prices: PriceList) -> Iterator[CostItem]:
         for what in ("core", "core standby"):
             yield from _instance(what, a.home, a.core.instance_type, a.core.volume, prices)
     if a.redis.instance_type:
-        yield from _instance("redis", a.home, a.redis.instance_type, a.redis.volume, prices)
+        for what in ("redis", *["redis standby"] * a.redis.standbys):
+            yield from _instance(what, a.home, a.redis.instance_type, a.redis.volume, prices)
     if a.sql.instance_class and a.sql.volume:
         yield from _sql("sql", a.home, a.sql.instance_class, a.sql.volume, prices)
         if a.sql.replica_class:

@@ -1,21 +1,34 @@
-"""Reads an architecture from a stack's `Pulumi.<stack>.yaml`; reports every mistake at once, with its key."""
+"""Reads an architecture from a stack's configuration; reports every mistake at once, with its key.
+
+The configuration comes as the text of `Pulumi.<stack>.yaml`, or as the engine hands it to the program.
+"""
 
 from __future__ import annotations
 
+import json
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from infra.architecture import Architecture, Core, NodeGroup, RedisTier, Region, Routing, SqlTier
+from infra.architecture import Architecture
+from infra.contradictions import contradictions
 from infra.errors import StackFileError
-from infra.hardware import INSTANCE_TYPES, SQL_CLASSES
-from infra.replicas import NoPlacementError, place
 
 NAMESPACE: Final = "isochrone:"
+
+SECRETS: Final = "secrets"
+"""The key of the values that are given as Pulumi secrets; they are no part of an architecture."""
+
+_IMAGE_ONLY: Final = ("snapshot", "regions")
+"""Keys that only the configuration of the machine image has."""
+
+_STRUCTURED: Final = frozenset({"nodes", "core", "redis", "sql", "routing", "alarms", "monitoring"})
+"""The keys that have keys below them; the engine hands them over as JSON."""
 
 
 def stack_path(stack: str, root: Path) -> Path:
@@ -47,28 +60,119 @@ def parse(stack: str, text: str) -> Architecture:
     Raises:
         StackFileError: with every mistake in the text, each with its key.
     """
-    name = f"Pulumi.{stack}.yaml"
+    name = _file(stack)
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise StackFileError(name, [f"is not YAML: {error}"]) from error
+        raise StackFileError(name, [f"is not YAML: {_place(error)}"]) from None
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):
         raise StackFileError(name, ["needs a mapping `config:`"])
-    values: dict[str, Any] = {"name": stack}
-    for key, value in config.items():
-        if isinstance(key, str) and key.startswith(NAMESPACE):
-            values[key.removeprefix(NAMESPACE)] = value
-    mistakes: list[str] = []
+    values = {key if ":" in key else NAMESPACE + key: value for key, value in _texts(config)}
+    secret = [key for key, value in values.items() if _holds_secret(value)]
+    plain = _plain_secrets(values.get(NAMESPACE + SECRETS), NAMESPACE + SECRETS)
+    return _architecture(stack, values, secret, plain)
+
+
+def from_config(stack: str, values: Mapping[str, str], secret: Collection[str] = ()) -> Architecture:
+    """The architecture that a stack's configuration describes, as the engine hands it to the program.
+
+    Args:
+        stack: the stack's name.
+        values: by key (`isochrone:nodes`), a text, or JSON for what has keys below it.
+        secret: the keys whose values are secret; none of an architecture's may be.
+
+    Raises:
+        StackFileError: with every mistake in the configuration, each with its key.
+    """
+    return _architecture(stack, values, secret, ())
+
+
+def _architecture(
+    stack: str, config: Mapping[str, Any], secret: Collection[str], found: Collection[str] | Iterator[str]
+) -> Architecture:
+    name = _file(stack)
+    own = {key.removeprefix(NAMESPACE): value for key, value in config.items() if key.startswith(NAMESPACE)}
+    for key in _IMAGE_ONLY:
+        if key in own and "nodes" not in own:
+            raise StackFileError(
+                name, [f"{NAMESPACE}{key}: describes the machine image, not an architecture"]
+            )
+    own.pop(SECRETS, None)
+    hidden = {key for key in own if NAMESPACE + key in secret}
+    values = {"name": stack} | {key: _opened(key, own[key]) for key in own if key not in hidden}
+    mistakes = list(found)
+    mistakes += [
+        f"{NAMESPACE}{key}: is a secret, and only {NAMESPACE}{SECRETS} may hold any; set it in plain text"
+        for key in own
+        if key in hidden
+    ]
     architecture: Architecture | None = None
     try:
         architecture = TypeAdapter(Architecture).validate_python(values, by_name=False)
     except ValidationError as error:
-        mistakes += [f"{_key(e['loc'])}: {_advice(dict(e))}" for e in error.errors(include_url=False)]
-    mistakes += _contradictions(values)
+        mistakes += [
+            f"{_key(e['loc'])}: {_advice(dict(e))}"
+            for e in error.errors(include_url=False)
+            if e["loc"][0] not in hidden
+        ]
+    mistakes += [
+        f"{NAMESPACE}{key}: {text}" for key, text in contradictions(values) if key.split(".")[0] not in hidden
+    ]
     if mistakes or architecture is None:
         raise StackFileError(name, mistakes)
     return architecture
+
+
+def _file(stack: str) -> str:
+    return f"Pulumi.{stack}.yaml"
+
+
+def _place(error: yaml.YAMLError) -> str:
+    """What YAML says and where, without the text of the line: it may hold what nobody should see."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"{error.problem} in line {error.problem_mark.line + 1}"
+    return "it has a character that YAML does not allow"
+
+
+def _texts(config: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """The keys as texts, and the values that have nothing below them as the engine would hand them over."""
+    for key, value in config.items():
+        if isinstance(value, bool):
+            yield str(key), str(value).lower()
+        elif isinstance(value, int | float):
+            yield str(key), str(value)
+        elif isinstance(value, date):
+            yield str(key), value.isoformat()
+        else:
+            yield str(key), value
+
+
+def _opened(key: str, value: Any) -> Any:
+    """The structure that a JSON text of the engine holds; anything else as it is."""
+    if key in _STRUCTURED and isinstance(value, str):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _holds_secret(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return set(value) == {"secure"} or any(_holds_secret(item) for item in value.values())
+    return isinstance(value, list) and any(_holds_secret(item) for item in value)
+
+
+def _plain_secrets(value: Any, key: str) -> Iterator[str]:
+    """The secrets of a stack file that are not encrypted."""
+    if value is None or (isinstance(value, Mapping) and set(value) == {"secure"}):
+        return
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _plain_secrets(item, f"{key}.{name}")
+    else:
+        yield f"{key}: is in plain text; change it, and give it by `pulumi config set --secret --path`"
 
 
 def _key(loc: tuple[int | str, ...]) -> str:
@@ -81,97 +185,3 @@ def _advice(error: Mapping[str, Any]) -> str:
     if error["type"] in ("missing", "missing_argument"):
         return "is missing"
     return f"{error['msg'].removeprefix('Value error, ')} (it is {reprlib.repr(error['input'])})"
-
-
-_PARTS: Final[Mapping[str, TypeAdapter[Any]]] = {
-    "home": TypeAdapter(Region),
-    "nodes": TypeAdapter(NodeGroup),
-    "redis": TypeAdapter(RedisTier),
-    "sql": TypeAdapter(SqlTier),
-    "core": TypeAdapter(Core),
-    "routing": TypeAdapter(Routing),
-}
-
-
-def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:
-    """The contradictions between those parts of a file that are right by themselves."""
-    parts: dict[str, Any] = {}
-    for name, adapter in _PARTS.items():
-        try:
-            parts[name] = adapter.validate_python(values[name], by_name=False)
-        except (KeyError, ValidationError):
-            parts[name] = None
-    yield from _check(**parts, core_given="core" in values)
-
-
-def _check(
-    *,
-    home: str | None,
-    nodes: NodeGroup | None,
-    redis: RedisTier | None,
-    sql: SqlTier | None,
-    core: Core | None,
-    routing: Routing | None,
-    core_given: bool,
-) -> Iterator[str]:
-    if nodes:
-        yield from _known("nodes.instance-type", nodes.instance_type, INSTANCE_TYPES)
-        if len(set(nodes.regions)) < len(nodes.regions):
-            yield f"{NAMESPACE}nodes.regions: names a region twice"
-        if routing and routing.policy == "simple" and len(nodes.regions) > 1:
-            yield f"{NAMESPACE}routing.policy: simple leads to one region only; with several use latency"
-    if core:
-        yield from _known("core.instance-type", core.instance_type, INSTANCE_TYPES)
-    yield from _check_tier("redis", "instance-type", redis, home, nodes)
-    yield from _check_tier("sql", "instance-class", sql, home, nodes)
-    if redis and redis.instance_type:
-        yield from _known("redis.instance-type", redis.instance_type, INSTANCE_TYPES)
-    if redis and sql and not core_given and "node" not in (redis.placement, sql.placement):
-        yield f"{NAMESPACE}core: is missing; data off the node needs a machine that drains the journal"
-    if redis and sql and core and "node" in (redis.placement, sql.placement):
-        yield f"{NAMESPACE}core: has nothing to do where data is on the node; remove it"
-    if sql:
-        yield from _check_sql(sql, home, nodes)
-
-
-def _known(key: str, value: str, table: Mapping[str, object]) -> Iterator[str]:
-    if value not in table:
-        yield f"{NAMESPACE}{key}: {value!r} is not known; choose one of {', '.join(table)}"
-
-
-def _check_tier(
-    name: str, machine: str, tier: RedisTier | SqlTier | None, home: str | None, nodes: NodeGroup | None
-) -> Iterator[str]:
-    if tier is None:
-        return
-    kind = tier.instance_type if isinstance(tier, RedisTier) else tier.instance_class
-    for key, value in ((machine, kind), ("volume", tier.volume)):
-        if tier.placement == "node" and value is not None:
-            yield f"{NAMESPACE}{name}.{key}: has no meaning with placement node; remove it"
-        if tier.placement != "node" and value is None:
-            yield f"{NAMESPACE}{name}.{key}: is missing; placement {tier.placement} needs a machine"
-    if tier.placement == "node" and nodes and home and nodes.regions != (home,):
-        yield f"{NAMESPACE}{name}.placement: node needs exactly one node region, home ({home})"
-
-
-def _check_sql(sql: SqlTier, home: str | None, nodes: NodeGroup | None) -> Iterator[str]:
-    if sql.instance_class:
-        yield from _known("sql.instance-class", sql.instance_class, SQL_CLASSES)
-    if sql.replica_class:
-        yield from _known("sql.replica-class", sql.replica_class, SQL_CLASSES)
-    if sql.placement != "replicated":
-        for key, value in (("replica-class", sql.replica_class), ("replica-regions", sql.replica_regions)):
-            if value:
-                yield f"{NAMESPACE}sql.{key}: has no meaning with placement {sql.placement}; remove it"
-        return
-    if not sql.replica_regions:
-        yield f"{NAMESPACE}sql.replica-regions: is missing; placement replicated needs at least one region"
-    if sql.replica_class is None:
-        yield f"{NAMESPACE}sql.replica-class: is missing; placement replicated needs it"
-    if home in sql.replica_regions:
-        yield f"{NAMESPACE}sql.replica-regions: {home} is home and has the master; remove it"
-    if nodes and home:
-        try:
-            place(home, sql.replica_regions, nodes.regions, sql.read_fallback, sql.limits)
-        except NoPlacementError as error:
-            yield f"{NAMESPACE}sql.read-fallback: {error}"

@@ -14,6 +14,7 @@ from infra.hardware import INSTANCE_TYPES, SQL_CLASSES
 from infra.hardware import Capacity as Hardware
 from infra.regions import REGIONS, RttMatrix
 from infra.routing import resolves_to
+from lab.errors import LabError
 
 Role = Literal["node", "core", "redis", "sql", "sql-replica", "users"]
 
@@ -26,6 +27,10 @@ _ROLE_NUMBER: Final[Mapping[Role, int]] = {
     "sql-replica": 41,
     "users": 100,
 }
+
+
+class NotEmulatedError(LabError):
+    """The lab does not run this architecture as it is; the message has every key to change for it."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,13 @@ def address(role: Role, region: str) -> str:
 
 
 def topology(architecture: Architecture, matrix: RttMatrix) -> Topology:
-    """The machines of an architecture under a matrix of round trips, with those of the load generators."""
+    """The machines of an architecture under a matrix of round trips, with those of the load generators.
+
+    Raises:
+        NotEmulatedError: when it has more machines than the lab runs.
+    """
+    if refusals := list(_not_emulated(architecture)):
+        raise NotEmulatedError(f"the lab does not run {architecture.name} as it is: {'; '.join(refusals)}")
     machines = {machine.name: machine for machine in _machines(architecture)}
     nodes = resolves_to(architecture, matrix)
     play = f"play.{architecture.domain}"
@@ -157,6 +168,13 @@ def topology(architecture: Architecture, matrix: RttMatrix) -> Topology:
         records={user: {play: (address("node", node),), **regional} for user, node in nodes.items()},
         ttl_s=architecture.routing.ttl_s,
     )
+
+
+def _not_emulated(a: Architecture) -> Iterator[str]:
+    if a.nodes.per_region > 1:
+        yield f"it runs one node in a region, not {a.nodes.per_region}: set isochrone:nodes.per-region to 1"
+    if a.redis.standbys:
+        yield "it runs no standbys of Redis: set isochrone:redis.standbys to 0"
 
 
 def _machines(a: Architecture) -> Iterator[Machine]:

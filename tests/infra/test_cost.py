@@ -23,6 +23,11 @@ def test_the_baseline_is_its_machine_its_disk_monitoring_and_dns() -> None:
     assert cost("baseline") == pytest.approx(1.912 + disk_and_monitoring + 0.014)
 
 
+@pytest.mark.parametrize(("stack", "dollars"), [("baseline", 2.35), ("geo-i", 9.72), ("geo-ii", 11.85)])
+def test_the_totals_are_those_that_the_documentation_names(stack: str, dollars: float) -> None:
+    assert round(cost(stack), 2) == dollars
+
+
 def test_distribution_costs_more_and_replicas_cost_more_still() -> None:
     assert cost("baseline") < cost("geo-i") < cost("geo-ii")
 
@@ -33,6 +38,33 @@ def test_geo_ii_pays_for_five_replicas_and_a_node_in_each_region() -> None:
     nodes = {item.region: item.usd_per_hour for item in items if item.what == "node m3.2xlarge"}
     assert len(nodes) == 8
     assert nodes["ap-northeast-1"] == 0.810
+
+
+def test_every_node_of_a_region_is_paid_for() -> None:
+    a = load("geo-i", ROOT)
+    both = estimate(replace(a, nodes=replace(a.nodes, per_region=2)), prices_2015())
+    assert [item.what for item in both.items].count("node m3.xlarge") == 16
+
+
+def test_a_standby_of_redis_is_paid_for_like_the_master() -> None:
+    a = load("geo-i", ROOT)
+    items = estimate(replace(a, redis=replace(a.redis, standbys=2)), prices_2015()).items
+    machines = [item.what for item in items if item.what.endswith("m2.xlarge")]
+    assert machines == ["redis m2.xlarge", "redis standby m2.xlarge", "redis standby m2.xlarge"]
+
+
+def test_the_estimate_says_what_is_not_in_it() -> None:
+    notes = estimate(load("geo-i", ROOT), prices_2015()).notes
+    assert "prices of 2015-11-09, without data transfer and the monitoring machine" in notes
+
+
+def test_current_hardware_has_the_price_of_what_it_stands_for_and_says_so_once() -> None:
+    a = load("geo-ii", ROOT)
+    thesis, current = estimate(a, prices_2015()), estimate(replace(a, hardware="current"), prices_2015())
+    assert current.usd_per_hour == thesis.usd_per_hour
+    assert [note for note in current.notes if note not in thesis.notes] == [
+        "machines of the current generation are priced as the thesis's types that they stand for"
+    ]
 
 
 def test_an_estimated_price_says_how_it_was_estimated() -> None:

@@ -1,7 +1,10 @@
-"""A stack file is one architecture, or all of its mistakes at once."""
+"""A stack's configuration is one architecture, or all of its mistakes at once."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +14,55 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import StackFileError
-from infra.stackfile import load, parse
+from infra.stackfile import from_config, load, parse
 
 ROOT = Path(__file__).parents[2]
 STACKS = ("baseline", "geo-i", "geo-ii")
+MATCH = {"name": "final", "start": "2026-07-19T18:00:00Z", "end": "2026-07-19T22:00:00Z", "per-region": 2}
+
+
+def config_of(stack: str) -> dict[str, Any]:
+    config: dict[str, Any] = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
+    return config
+
+
+def text_of(config: Mapping[str, Any]) -> str:
+    return yaml.safe_dump({"config": dict(config)})
+
+
+def engine_form(config: Mapping[str, Any]) -> dict[str, str]:
+    """The configuration as the engine hands it to a program: texts, and JSON for what has keys below it."""
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
 
 
 def edited(stack: str, **changes: Any) -> str:
     """The text of a stack file with some of its top keys replaced (None removes)."""
-    document = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())
+    config = config_of(stack)
     for key, value in changes.items():
         name = "isochrone:" + key.replace("_", "-")
         if value is None:
-            document["config"].pop(name)
+            config.pop(name)
         else:
-            document["config"][name] = value
-    return yaml.safe_dump(document)
+            config[name] = value
+    return text_of(config)
 
 
 def mistakes(stack: str, **changes: Any) -> list[str]:
     with pytest.raises(StackFileError) as caught:
         parse("changed", edited(stack, **changes))
     return list(caught.value.mistakes)
+
+
+def changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with values set below their keys: `nodes.scaling.minimum`."""
+    result = deepcopy(dict(config))
+    for key, value in changes.items():
+        top, *below = key.split(".")
+        at, last = result, "isochrone:" + top
+        for part in below:
+            at, last = at.setdefault(last, {}), part
+        at[last] = value
+    return result
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -61,38 +91,80 @@ def test_geo_i_has_eight_nodes_and_its_data_at_home() -> None:
 def test_geo_ii_reads_redis_on_its_own_nodes_and_sql_as_the_thesis_did() -> None:
     a = load("geo-ii", ROOT)
     assert all(a.redis_region(region) == region for region in a.nodes.regions)
-    assert set(a.sql_placement.source_of) == {
-        "us-east-1",
-        "us-west-2",
-        "ap-southeast-1",
-        "ap-northeast-1",
-        "sa-east-1",
-    }
+    assert a.sql_placement.source_of == dict.fromkeys(
+        ["us-east-1", "us-west-2", "ap-southeast-1", "ap-northeast-1", "sa-east-1"], "eu-west-1"
+    )
     assert a.sql_placement.reads_from["ap-southeast-2"] == "ap-southeast-1"
     assert a.sql_placement.reads_from["us-west-1"] == "us-west-2"
     assert a.sql_placement.reads_from["eu-west-1"] == "eu-west-1"
 
 
-def test_every_mistake_is_reported_at_once_with_its_key() -> None:
+@pytest.mark.parametrize("limit", [{"replicas-per-source": 7}, {"region-crossings": 2}])
+def test_a_limit_in_the_file_gives_geo_ii_a_replica_in_every_region(limit: dict[str, int]) -> None:
+    config = changed(config_of("geo-ii"), {f"sql.limits.{key}": value for key, value in limit.items()})
+    placement = parse("geo-ii", text_of(config)).sql_placement
+    assert all(reader == target for reader, target in placement.reads_from.items())
+
+
+MISTAKES: Mapping[str, tuple[Mapping[str, Any], str]] = {
+    "an empty title": ({"title": ""}, "title"),
+    "no domain": ({"domain": "not a domain"}, "domain"),
+    "unknown hardware": ({"hardware": "quantum"}, "hardware"),
+    "no such day": ({"expiry": "soon"}, "expiry"),
+    "neither yes nor no": ({"protect": "perhaps"}, "protect"),
+    "a key that there is not": ({"titel": "x"}, "titel"),
+    "a key below that there is not": ({"nodes.colour": "red"}, "nodes.colour"),
+    "no process": ({"nodes.api-processes": 0}, "nodes.api-processes"),
+    "an unknown machine": ({"nodes.instance-type": "m3.huge"}, "nodes.instance-type"),
+    "too few operations": ({"nodes.volume.iops": 50}, "nodes.volume.iops"),
+    "a minimum above the count": ({"nodes.scaling.minimum": 2}, "nodes.scaling.minimum"),
+    "in above out": (
+        {"nodes.scaling.in-cpu-percent": 60, "nodes.scaling.out-cpu-percent": 50},
+        "nodes.scaling.in-cpu-percent",
+    ),
+    "no cooldown": ({"nodes.scaling.cooldown-s": -1}, "nodes.scaling.cooldown-s"),
+    "more standbys than zones": ({"redis.standbys": 2}, "redis.standbys"),
+    "no disk": ({"redis.volume.size-gib": 0}, "redis.volume.size-gib"),
+    "an unknown machine for the core": ({"core.instance-type": "m9"}, "core.instance-type"),
+    "a version of another engine": ({"sql.engine-version": "8.0"}, "sql.engine-version"),
+    "too many operations": ({"sql.volume.iops": 5001}, "sql.volume.iops"),
+    "too few replicas": ({"sql.limits.replicas-per-source": 1}, "sql.limits"),
+    "an unknown class": ({"sql.replica-class": "db.tiny"}, "sql.replica-class"),
+    "no backups": ({"sql.backup-days": 0}, "sql.backup-days"),
+    "no policy": ({"routing.policy": "random"}, "routing.policy"),
+    "no time": ({"routing.ttl-s": 0}, "routing.ttl-s"),
+    "no address": ({"alarms.email": "nobody"}, "alarms.email"),
+    "an unknown machine for monitoring": ({"monitoring.instance-type": "m9"}, "monitoring.instance-type"),
+    "an unknown time of keeping": ({"monitoring.log-days": 2}, "monitoring.log-days"),
+}
+"""Mistakes that do not touch one another: what is set in geo-ii, and the key that is to be named."""
+
+
+@given(st.sets(st.sampled_from(sorted(MISTAKES))))
+def test_any_mistakes_are_all_reported_at_once_each_with_its_key(made: set[str]) -> None:
+    config = config_of("geo-ii")
+    for name in made:
+        config = changed(config, MISTAKES[name][0])
+    expected = {f"isochrone:{MISTAKES[name][1]}" for name in made}
+    if not expected:
+        assert parse("geo-ii", text_of(config)) == load("geo-ii", ROOT)
+        return
+    with pytest.raises(StackFileError) as in_file:
+        parse("changed", text_of(config))
+    assert {mistake.split(": ")[0] for mistake in in_file.value.mistakes} == expected
+    with pytest.raises(StackFileError) as from_engine:
+        from_config("changed", engine_form(config))
+    assert from_engine.value.mistakes == in_file.value.mistakes
+
+
+def test_missing_keys_are_reported_beside_the_others() -> None:
     found = mistakes(
-        "geo-ii",
-        home="eu-west-9",
-        titel="x",
-        title=None,
-        nodes={
-            "regions": ["us-east-1", "us-east-1"],
-            "instance-type": "m3.huge",
-            "api-processes": 0,
-            "volume": {},
-        },
-        redis={"placement": "home"},
+        "geo-ii", home="eu-west-9", title=None, nodes={"volume": {}}, redis={"placement": "home"}
     )
-    keys = {m.split(": ")[0] for m in found}
-    assert keys >= {
+    assert {m.split(": ")[0] for m in found} >= {
         "isochrone:home",
-        "isochrone:titel",
         "isochrone:title",
-        "isochrone:nodes.api-processes",
+        "isochrone:nodes.regions",
         "isochrone:nodes.volume.size-gib",
         "isochrone:redis.instance-type",
         "isochrone:redis.volume",
@@ -102,6 +174,29 @@ def test_every_mistake_is_reported_at_once_with_its_key() -> None:
 @pytest.mark.parametrize(
     ("stack", "changes", "key", "advice"),
     [
+        ("geo-i", {"nodes.regions": ["eu-west-1", "eu-west-1"]}, "nodes.regions", "twice"),
+        ("geo-i", {"nodes.per-region": 3}, "nodes.scaling.maximum", "less than per-region (3); raise it"),
+        ("geo-i", {"nodes.scaling": {"minimum": 2}}, "nodes.scaling.minimum", "more than per-region (1)"),
+        ("geo-i", {"nodes.scaling": {"out-cpu-percent": 20}}, "nodes.scaling.in-cpu-percent", "lower it"),
+        (
+            "geo-i",
+            {"nodes.schedules": [MATCH | {"end": MATCH["start"]}]},
+            "nodes.schedules.0.end",
+            "not after start",
+        ),
+        ("geo-i", {"nodes.schedules": [MATCH, MATCH]}, "nodes.schedules.1.name", "also the name of"),
+        (
+            "geo-i",
+            {"nodes.schedules": [MATCH | {"per-region": 3}]},
+            "nodes.schedules.0.per-region",
+            "more than scaling.maximum (2)",
+        ),
+        (
+            "geo-i",
+            {"nodes.schedules": [MATCH | {"start": "2026-07-19T18:00:00"}]},
+            "nodes.schedules.0.start",
+            "timezone",
+        ),
         ("geo-i", {"core": None}, "core", "drains the journal"),
         (
             "baseline",
@@ -109,29 +204,72 @@ def test_every_mistake_is_reported_at_once_with_its_key() -> None:
             "core",
             "remove it",
         ),
-        ("geo-i", {"routing": {"policy": "simple"}}, "routing.policy", "latency"),
+        ("geo-i", {"routing.policy": "simple"}, "routing.policy", "latency"),
         ("geo-i", {"redis": {"placement": "node"}}, "redis.placement", "exactly one node region"),
-        ("geo-i", {"sql": {"placement": "home"}}, "sql.instance-class", "is missing"),
+        ("baseline", {"nodes.per-region": 2}, "redis.placement", "exactly one node, where per-region is 2"),
         (
             "baseline",
-            {"redis": {"placement": "node", "instance-type": "m2.xlarge"}},
-            "redis.instance-type",
-            "remove",
+            {"nodes.schedules": [MATCH]},
+            "sql.placement",
+            "exactly one node, where nodes.schedules.0 has 2",
         ),
-        ("baseline", {"domain": "not a domain"}, "domain", "pattern"),
-        ("baseline", {"hardware": "quantum"}, "hardware", "thesis"),
+        ("baseline", {"redis.standbys": 1}, "redis.standbys", "no meaning"),
+        ("baseline", {"redis.instance-type": "m2.xlarge"}, "redis.instance-type", "remove"),
+        ("geo-i", {"redis.standbys": 2}, "redis.standbys", "3 zones: raise zones (2)"),
+        ("geo-i", {"redis.instance-type": "m9"}, "redis.instance-type", "choose one of c3.8xlarge"),
+        ("geo-i", {"sql": {"placement": "home"}}, "sql.instance-class", "is missing"),
+        ("geo-i", {"sql.instance-class": "db.tiny"}, "sql.instance-class", "choose one of db.m3.medium"),
+        ("geo-i", {"sql.engine": "mysql"}, "sql.engine-version", "10.11 is no version of mysql"),
+        ("geo-i", {"sql.read-fallback": {"us-west-1": "us-west-2"}}, "sql.read-fallback", "remove it"),
+        ("geo-i", {"sql.replica-regions": ["us-east-1"]}, "sql.replica-regions", "remove it"),
+        ("geo-i", {"sql.limits": {"chain-length": 1}}, "sql.limits", "remove it"),
+        ("geo-i", {"sql.volume": {"size-gib": 10}}, "sql.volume.size-gib", "at least 20 GiB"),
+        ("geo-i", {"sql.volume": {"size-gib": 50, "iops": 1000}}, "sql.volume.size-gib", "at least 100 GiB"),
+        ("geo-i", {"sql.volume.iops": 999}, "sql.volume.iops", "at least 1000"),
+        ("geo-i", {"redis.volume": {"size-gib": 10, "iops": 501}}, "redis.volume.iops", "at most 500"),
+        ("geo-i", {"core.volume.iops": 99}, "core.volume.iops", "at least 100"),
+        ("geo-i", {"nodes.volume.iops": 64001}, "nodes.volume.iops", "64000"),
+        ("geo-ii", {"sql.replica-regions": []}, "sql.replica-regions", "at least one region"),
+        ("geo-ii", {"sql.replica-regions": ["eu-west-1"]}, "sql.replica-regions", "is home"),
+        ("geo-ii", {"sql.replica-class": None}, "sql.replica-class", "needs a class"),
+        ("geo-ii", {"sql.read-fallback": {}}, "sql.limits", "from 5 to 7, or region-crossings from 1 to 2"),
+        (
+            "geo-ii",
+            {"sql.read-fallback": {"us-west-1": "us-west-1", "ap-southeast-2": "eu-west-1"}},
+            "sql.read-fallback",
+            "names itself",
+        ),
+        (
+            "geo-ii",
+            {"nodes.regions": ["eu-west-1", "us-east-1"]},
+            "sql.read-fallback",
+            "us-west-1 has no nodes that could read",
+        ),
+        ("geo-ii", {"zones": 4}, "zones", "3"),
+        ("geo-ii", {"nodes": "many"}, "nodes", "dictionary"),
     ],
 )
 def test_a_contradiction_names_its_key_and_what_to_do(
     stack: str, changes: dict[str, Any], key: str, advice: str
 ) -> None:
-    assert any(m.startswith(f"isochrone:{key}: ") and advice in m for m in mistakes(stack, **changes))
+    config = changed(config_of(stack), changes)
+    with pytest.raises(StackFileError) as caught:
+        parse("changed", text_of(config))
+    assert [m for m in caught.value.mistakes if m.startswith(f"isochrone:{key}: ") and advice in m]
 
 
-def test_a_fallback_without_a_server_says_which_limit_to_raise() -> None:
-    sql = yaml.safe_load((ROOT / "Pulumi.geo-ii.yaml").read_text())["config"]["isochrone:sql"]
-    found = mistakes("geo-ii", sql=sql | {"limits": {"replicas-per-source": 1, "chain-length": 1}})
-    assert any("replicas-per-source" in m for m in found)
+@pytest.mark.parametrize("policy", ["latency", "geolocation"])
+def test_users_of_several_regions_are_routed_by_latency_or_by_where_they_are(policy: str) -> None:
+    text = text_of(changed(config_of("geo-ii"), {"routing.policy": policy}))
+    assert parse("geo-ii", text).routing.policy == policy
+
+
+def test_a_match_may_be_written_as_a_time_or_as_a_text() -> None:
+    config = changed(config_of("geo-i"), {"nodes.schedules": [MATCH]})
+    as_text = text_of(config)
+    as_time = as_text.replace(f"'{MATCH['start']}'", str(MATCH["start"]))
+    assert as_time != as_text
+    assert parse("geo-i", as_time) == parse("geo-i", as_text)
 
 
 def test_a_missing_file_names_the_stacks_that_there_are() -> None:
@@ -139,7 +277,94 @@ def test_a_missing_file_names_the_stacks_that_there_are() -> None:
         load("geo-iii", ROOT)
 
 
+@pytest.mark.parametrize("key", ["snapshot", "regions"])
+def test_the_machine_image_s_configuration_is_said_to_be_no_architecture(key: str) -> None:
+    with pytest.raises(StackFileError) as caught:
+        parse("image", text_of({f"isochrone:{key}": "x", "isochrone:size-gib": 8}))
+    assert caught.value.mistakes == (f"isochrone:{key}: describes the machine image, not an architecture",)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_engine_hands_over_the_same_architecture(stack: str) -> None:
+    config = config_of(stack) | {"isochrone:zones": 3, "isochrone:protect": False, "aws:region": "eu-west-1"}
+    a = from_config(stack, engine_form(config))
+    assert a == parse(stack, text_of(config))
+    assert (a.zones, a.protect) == (3, False)
+
+
+def test_a_key_without_a_namespace_is_the_project_s_own() -> None:
+    text = edited("geo-i").replace("isochrone:", "")
+    assert parse("geo-i", text) == load("geo-i", ROOT)
+
+
+def test_keys_of_others_are_left_to_them() -> None:
+    config = config_of("geo-i") | {"aws:region": "eu-west-1", "aws:endpoints": [{"ec2": "http://127.0.0.1"}]}
+    assert parse("geo-i", text_of(config)) == load("geo-i", ROOT)
+
+
+def test_secrets_are_no_part_of_an_architecture() -> None:
+    encrypted = {"redis-password": {"secure": "v1:abcd"}, "tls": {"certificate": {"secure": "v1:efgh"}}}
+    config = config_of("geo-i") | {"isochrone:secrets": encrypted}
+    assert parse("geo-i", text_of(config)) == load("geo-i", ROOT)
+    opened = engine_form(config_of("geo-i")) | {"isochrone:secrets": '{"redis-password": "hunter2"}'}
+    assert from_config("geo-i", opened, ["isochrone:secrets"]) == load("geo-i", ROOT)
+
+
+def test_a_secret_in_plain_text_is_refused_and_not_repeated() -> None:
+    found = mistakes("geo-i", secrets={"redis-password": "hunter2", "token-key": {"secure": "v1:abcd"}})
+    assert len(found) == 1
+    assert found[0].startswith("isochrone:secrets.redis-password: is in plain text")
+    assert "hunter2" not in found[0]
+
+
+@pytest.mark.parametrize("key", ["domain", "nodes", "passwords"])
+def test_a_secret_under_another_key_is_refused_and_not_repeated(key: str) -> None:
+    in_file = mistakes("geo-i", **{key: {"a": {"secure": "hunter2"}}})
+    with pytest.raises(StackFileError) as from_engine:
+        from_config(
+            "geo-i", engine_form(config_of("geo-i")) | {f"isochrone:{key}": "hunter2"}, [f"isochrone:{key}"]
+        )
+    for found in (in_file, from_engine.value.mistakes):
+        assert [m for m in found if m.startswith(f"isochrone:{key}: is a secret")]
+        assert "hunter2" not in " ".join(found)
+
+
+def test_a_file_that_is_not_yaml_is_refused_by_its_line_which_is_not_repeated() -> None:
+    with pytest.raises(StackFileError) as caught:
+        parse("geo-i", "config:\n  isochrone:secrets: {password: hunter2\n  isochrone:title: x\n")
+    assert "line 3" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
 @given(st.text())
 def test_any_text_is_an_architecture_or_a_stack_file_error(text: str) -> None:
     with pytest.raises(StackFileError):
         parse("any", text)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            ["nodes", "sql", "redis", "core", "routing", "home", "nodes.schedules", "sql.limits"]
+        ),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(["volume", "regions", "placement", "start", "0"]), inner, max_size=3
+                )
+            ),
+            max_leaves=8,
+        ),
+        min_size=1,
+    )
+)
+def test_any_values_are_an_architecture_or_a_stack_file_error(values: dict[str, Any]) -> None:
+    below = {key: value for key, value in values.items() if key.split(".")[0] not in values or "." not in key}
+    config = changed(config_of("geo-ii"), below)
+    try:
+        assert parse("any", text_of(config)) == from_config("any", engine_form(config))
+    except StackFileError:
+        with pytest.raises(StackFileError, match="isochrone:"):
+            from_config("any", engine_form(config))

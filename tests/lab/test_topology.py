@@ -10,6 +10,7 @@ import pytest
 from infra.architecture import Architecture
 from infra.regions import REGIONS, matrices, matrix
 from infra.stackfile import load
+from lab.errors import LabError
 from lab.topology import Topology, topology
 
 STACKS = ("baseline", "geo-i", "geo-ii")
@@ -106,7 +107,7 @@ def test_geo_ii_reads_history_from_the_nearest_of_five_replicas(region: str, ser
 def test_a_chain_of_replicas_follows_its_own_source() -> None:
     a = architecture("geo-ii")
     chained = replace(
-        a, sql=replace(a.sql, limits=replace(a.sql.limits, replicas_per_source=1, chain_length=2))
+        a, sql=replace(a.sql, limits=replace(a.sql.limits, replicas_per_source=1, region_crossings=2))
     )
     chained = replace(
         chained, sql=replace(chained.sql, replica_regions=("us-east-1", "us-west-2"), read_fallback={})
@@ -114,6 +115,27 @@ def test_a_chain_of_replicas_follows_its_own_source() -> None:
     servers = topology(chained, matrix("2017")).machines
     sources = {name: m.sql.replica_of for name, m in servers.items() if m.sql and m.sql.replica_of}
     assert sources == {"sql-replica-us-east-1": "sql", "sql-replica-us-west-2": "sql-replica-us-east-1"}
+
+
+def test_with_cascading_every_region_of_geo_ii_reads_history_at_its_own_server() -> None:
+    a = architecture("geo-ii")
+    cascading = replace(a, sql=replace(a.sql, limits=replace(a.sql.limits, region_crossings=2)))
+    servers = topology(cascading, matrix("2017")).machines
+    sydney = servers["sql-replica-ap-southeast-2"].sql
+    assert sydney is not None
+    assert sydney.replica_of == "sql-replica-ap-southeast-1"
+    node = servers["node-ap-southeast-2"].api
+    assert node is not None
+    assert node.sql_read == "sql-replica-ap-southeast-2"
+
+
+def test_what_the_lab_does_not_run_is_refused_with_every_key_to_change() -> None:
+    a = architecture("geo-ii")
+    big = replace(a, nodes=replace(a.nodes, per_region=2), redis=replace(a.redis, standbys=1))
+    with pytest.raises(LabError) as caught:
+        topology(big, matrix("2017"))
+    assert "set isochrone:nodes.per-region to 1" in str(caught.value)
+    assert "set isochrone:redis.standbys to 0" in str(caught.value)
 
 
 @pytest.mark.parametrize("year", matrices())

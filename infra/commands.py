@@ -1,0 +1,91 @@
+"""`isochrone preview`: what a stack would be, without an account, an engine or a network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+import yaml
+from rich.console import Console
+from rich.markup import escape
+
+from infra.cost import estimate
+from infra.errors import InfraError
+from infra.image_spec import ImageSpec
+from infra.preview import Preview, preview_of
+from infra.preview_view import rendered
+from infra.prices import prices_2015
+from infra.regions import matrix
+from infra.stack_config import described_by, read_config
+
+# Keys have colons, which would make emoji of some.
+OUT: Final = Console(emoji=False)
+ERR: Final = Console(stderr=True, emoji=False)
+
+MATRIX: Final = "2024"
+"""The round trips by which a preview says who is nearest to whom: the newest that are known."""
+
+STACKS: Final = Path() if any(Path().glob("Pulumi.*.yaml")) else Path(__file__).parents[1]
+"""Where the stack files are unless told: the working directory, or else the checkout that this is part of."""
+
+
+class OverrideError(InfraError):
+    """An override is not `KEY=VALUE`."""
+
+
+def preview(
+    stack: Annotated[str, typer.Argument(help="A stack: baseline, geo-i, geo-ii, image, ...")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything that is known, for programs.")] = False,
+    config: Annotated[
+        list[str] | None,
+        typer.Option("--config", "-c", metavar="KEY=VALUE", help="Configuration over the stack file's own."),
+    ] = None,
+    stacks: Annotated[Path, typer.Option(help="The directory of the Pulumi.<stack>.yaml files.")] = STACKS,
+) -> None:
+    """Show what `pulumi up` would make of a stack: resources, data, routing, cost. Needs no account."""
+    try:
+        found = preview_stack(stack, stacks, overrides(config or ()))
+    except InfraError as error:
+        ERR.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
+    else:
+        OUT.print(rendered(found))
+
+
+def overrides(pairs: Sequence[str]) -> Mapping[str, Any]:
+    """The configuration that `KEY=VALUE` texts give, values as in a stack file.
+
+    Raises:
+        OverrideError: when one is not such a text.
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or ":" not in key:
+            raise OverrideError(f"--config {pair}: give a key and its value, such as isochrone:zones=3")
+        found[key] = yaml.safe_load(value)
+    return found
+
+
+def preview_stack(stack: str, root: Path, over: Mapping[str, Any]) -> Preview:
+    """The preview of a stack whose file is in `root`, with some of its configuration overridden.
+
+    Raises:
+        InfraError: when the stack file is wrong, with every mistake, or the program refuses it.
+    """
+    config = {**read_config(stack, root), **over}
+    described = described_by(stack, config)
+    # Half a second that the other commands need not wait for.
+    from infra import offline, program  # noqa: PLC0415
+
+    declaration = offline.declare(stack, config, program.run)
+    if isinstance(described, ImageSpec):
+        return preview_of(stack, f"The machine image {described.image}", declaration)
+    cost = estimate(described, prices_2015())
+    return preview_of(stack, described.title, declaration, described, matrix(MATRIX), cost)

@@ -1,0 +1,159 @@
+"""The Pulumi program: declares on AWS what a stack's file describes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pulumi
+from pulumi.runtime.config import CONFIG
+
+from infra import flows, preflight
+from infra.architecture import Architecture
+from infra.boot import Resolved, boot_settings
+from infra.boot_document import to_json
+from infra.core_group import CoreGroup, CoreGroupArgs
+from infra.dns import Routing, RoutingArgs, Zone, ZoneArgs
+from infra.errors import InfraError
+from infra.flows import Role
+from infra.identity import Identity, IdentityArgs
+from infra.image_spec import image_from_config, is_image
+from infra.image_stack import declare_images
+from infra.images import image_id
+from infra.monitoring_machine import MonitoringMachine, MonitoringMachineArgs
+from infra.network import RegionNetwork, RegionNetworkArgs
+from infra.node_group import NodeGroup, NodeGroupArgs
+from infra.observability import Observability, ObservabilityArgs
+from infra.peering import Peering, PeeringArgs
+from infra.redis_servers import RedisServers, RedisServersArgs
+from infra.rules import rules
+from infra.secrets import Secrets, SecretsArgs
+from infra.site import Site
+from infra.sql_servers import SqlServers, SqlServersArgs
+from infra.stackfile import from_config
+
+
+def run() -> None:
+    """Declare the stack that the engine runs this program for.
+
+    Raises:
+        pulumi.RunError: when its configuration is wrong, or AWS says that it cannot be had; nothing is
+            declared then.
+    """
+    try:
+        values: Mapping[str, str] = CONFIG.get()
+        if is_image(values):
+            declare_images(image_from_config(pulumi.get_stack(), values))
+        else:
+            declare(from_config(pulumi.get_stack(), values))
+    except InfraError as error:
+        raise pulumi.RunError(str(error)) from error
+
+
+def declare(architecture: Architecture) -> None:
+    """Declare an architecture, after AWS was asked whether it can be had.
+
+    Raises:
+        InfraError: when it cannot, before anything is declared.
+    """
+    site = Site(architecture)
+    allowed = rules(site)
+    preflight.check_offers(site)
+    preflight.check_quotas(site)
+    name = architecture.name
+
+    zone = Zone(f"{name}-zone", ZoneArgs(site))
+    secrets = Secrets(f"{name}-secrets", SecretsArgs(site))
+    identity = Identity(f"{name}-identity", IdentityArgs(site, secrets.arns, zone.zone_id))
+    networks = {
+        region: RegionNetwork(f"{name}-{region}", RegionNetworkArgs(site, region, allowed))
+        for region in site.regions
+    }
+    peerings = [
+        Peering(f"{name}-{one}-{other}", PeeringArgs(site, networks[one], networks[other]))
+        for one, other in flows.peerings(architecture)
+    ]
+    images = {region: image_id(site, region) for region in _machine_regions(architecture)}
+    home = networks[site.home]
+    sql = (
+        SqlServers(f"{name}-sql", SqlServersArgs(site, networks, secrets.value("sql-admin")))
+        if architecture.sql.placement != "node"
+        else None
+    )
+
+    def user_data(role: Role, region: str, index: int = 0) -> pulumi.Output[str]:
+        return pulumi.Output.all(sql_hosts=sql.hosts if sql else {}, zone_id=zone.zone_id).apply(
+            lambda known: to_json(boot_settings(site, role, region, Resolved(**known), index))
+        )
+
+    redis = (
+        RedisServers(
+            f"{name}-redis",
+            RedisServersArgs(
+                site,
+                home,
+                images[site.home],
+                identity.profiles["redis"],
+                [user_data("redis", site.home, index) for index in range(1 + architecture.redis.standbys)],
+            ),
+        )
+        if architecture.redis.placement != "node"
+        else None
+    )
+    ready = [*peerings, *(part for part in (sql, redis) if part)]
+    core = (
+        CoreGroup(
+            f"{name}-core",
+            CoreGroupArgs(
+                site, home, images[site.home], identity.profiles["core"], user_data("core", site.home)
+            ),
+            pulumi.ResourceOptions(depends_on=ready),
+        )
+        if architecture.core
+        else None
+    )
+    nodes = {
+        region: NodeGroup(
+            f"{name}-node-{region}",
+            NodeGroupArgs(
+                site, networks[region], images[region], identity.profiles["node"], user_data("node", region)
+            ),
+            pulumi.ResourceOptions(depends_on=ready),
+        )
+        for region in architecture.nodes.regions
+    }
+    monitoring = MonitoringMachine(
+        f"{name}-monitoring",
+        MonitoringMachineArgs(
+            site,
+            home,
+            images[site.home],
+            identity.profiles["monitoring"],
+            user_data("monitoring", site.home),
+        ),
+    )
+    Routing(
+        f"{name}-routing",
+        RoutingArgs(site, {region: group.addresses for region, group in nodes.items()}, zone.zone_id),
+    )
+    watching = Observability(
+        f"{name}-observability",
+        ObservabilityArgs(
+            site,
+            group_names={region: group.group_name for region, group in nodes.items()},
+            monitoring_instance_id=monitoring.instance_id,
+            sql_identifiers=sql.identifiers if sql else {},
+            redis_instance_ids=redis.instance_ids if redis else (),
+            core_group_name=core.group_name if core else None,
+        ),
+    )
+    pulumi.export("url", f"wss://{site.play_name}/ws")
+    pulumi.export("name_servers", zone.name_servers)
+    pulumi.export("addresses", {region: group.addresses for region, group in nodes.items()})
+    pulumi.export("sql_hosts", sql.hosts if sql else {})
+    pulumi.export("monitoring_instance_id", monitoring.instance_id)
+    pulumi.export("dashboard_url", watching.dashboard_url)
+
+
+def _machine_regions(architecture: Architecture) -> tuple[str, ...]:
+    """The regions in which machines of ours are started, home first."""
+    return tuple(dict.fromkeys((architecture.home, *architecture.nodes.regions)))

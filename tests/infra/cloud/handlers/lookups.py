@@ -1,0 +1,116 @@
+"""What look-ups answer: what AWS says, and the account's quotas and orderable classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.infra.cloud.account import ACCOUNT_ID
+from tests.infra.cloud.errors import RefusedError
+from tests.infra.cloud.inputs import Inputs
+from tests.infra.cloud.refusals.sql import is_orderable
+from tests.infra.cloud.registry import Place, lookup
+
+
+def _filters(inputs: Inputs) -> list[dict[str, Any]]:
+    return [part.params(name="Name", values="Values") for part in inputs.parts("filters")]
+
+
+@lookup("aws:index/getAvailabilityZones:getAvailabilityZones")
+def availability_zones(place: Place, inputs: Inputs) -> Mapping[str, Any]:
+    filters = _filters(inputs)
+    if "state" in inputs:
+        filters.append({"Name": "state", "Values": [inputs.take("state")]})
+    zones = place.client("ec2").describe_availability_zones(Filters=filters)["AvailabilityZones"]
+    zones.sort(key=lambda zone: zone["ZoneName"])
+    return {
+        "names": [zone["ZoneName"] for zone in zones],
+        "zoneIds": [zone["ZoneId"] for zone in zones],
+        "groupNames": [place.region],
+    }
+
+
+@lookup("aws:index/getRegion:getRegion")
+def region(place: Place, inputs: Inputs) -> Mapping[str, Any]:
+    return {"name": place.region, "region": place.region}
+
+
+@lookup("aws:index/getCallerIdentity:getCallerIdentity")
+def caller_identity(place: Place, inputs: Inputs) -> Mapping[str, Any]:
+    return {"accountId": ACCOUNT_ID, "arn": f"arn:aws:iam::{ACCOUNT_ID}:root", "userId": ACCOUNT_ID}
+
+
+@lookup("aws:index/getPartition:getPartition")
+def partition(place: Place, inputs: Inputs) -> Mapping[str, Any]:
+    return {"partition": "aws", "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws"}
+
+
+@lookup("aws:ec2/getAmiIds:getAmiIds")
+def ami_ids(place: Place, inputs: Inputs) -> Mapping[str, Any]:
+    found = place.client("ec2").describe_images(Owners=inputs.take("owners"), Filters=_filters(inputs))["Images"]
+    ascending = inputs.get("sortAscending", False)
+    found.sort(key=lambda image: image["CreationDate"], reverse=not ascending)
+    return {"ids": [image["ImageId"] for image in found]}
+
+
+@lookup("aws:ec2/getAmi:getAmi")
+def ami(place: Place, inputs: Inputs) -> Mapping[str, Any]:
+    found = place.client("ec2").describe_images(Owners=inputs.take("owners"), Filters=_filters(inputs))["Images"]
+    if not found or (len(found) > 1 and not inputs.get("mostRecent", False)):
+        raise RefusedError(f"{len(found)} images are found, one is wanted")
+    image = max(found, key=lambda image: image["CreationDate"])
+    return {"id": image["ImageId"], "imageId": image["ImageId"], "name": image["Name"]}
+
+
+@lookup("aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings")
+def instance_type_offerings(place: Place, inputs: Inputs) -> Mapping[str, Any]:
+    pages = place.client("ec2").get_paginator("describe_instance_type_offerings")
+    found = [
+        offer
+        for page in pages.paginate(
+            Filters=_filters(inputs), LocationType=inputs.get("locationType", "region")
+        )
+        for offer in page["InstanceTypeOfferings"]
+    ]
+    return {
+        "instanceTypes": [offer["InstanceType"] for offer in found],
+        "locations": [offer["Location"] for offer in found],
+        "locationTypes": [offer["LocationType"] for offer in found],
+    }
+
+
+@lookup("aws:rds/getOrderableDbInstance:getOrderableDbInstance")
+def orderable_db_instance(place: Place, inputs: Inputs) -> Mapping[str, Any]:
+    inputs.take("engine")
+    for key in ("engineVersion", "storageType", "vpc", "supportsIops", "supportsStorageEncryption"):
+        inputs.get(key)
+    wanted = inputs.get("preferredInstanceClasses") or [inputs.take("instanceClass")]
+    found = [class_ for class_ in wanted if is_orderable(class_)]
+    if not found:
+        raise RefusedError(f"no orderable class among {', '.join(wanted)}")
+    return {"instanceClass": found[0]}
+
+
+@lookup("aws:servicequotas/getServiceQuota:getServiceQuota")
+def service_quota(place: Place, inputs: Inputs) -> Mapping[str, Any]:
+    code = inputs.take("quotaCode")
+    inputs.take("serviceCode")
+    if code not in place.account.quotas:
+        raise RefusedError(f"the account has no quota {code}: add it to USUAL_QUOTAS")
+    value = place.account.quotas[code]
+    return {"value": value, "defaultValue": value, "adjustable": True, "quotaName": code}
+
+
+@lookup("aws:secretsmanager/getRandomPassword:getRandomPassword")
+def random_password(place: Place, inputs: Inputs) -> Mapping[str, Any]:
+    params = inputs.params(
+        passwordLength="PasswordLength",
+        excludeCharacters="ExcludeCharacters",
+        excludePunctuation="ExcludePunctuation",
+        excludeLowercase="ExcludeLowercase",
+        excludeUppercase="ExcludeUppercase",
+        excludeNumbers="ExcludeNumbers",
+        includeSpace="IncludeSpace",
+        requireEachIncludedType="RequireEachIncludedType",
+    )
+    return {"randomPassword": place.client("secretsmanager").get_random_password(**params)["RandomPassword"]}

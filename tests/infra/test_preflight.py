@@ -1,0 +1,233 @@
+"""What AWS does not offer or allow refuses the program before it declares anything."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Barrier, Thread
+from typing import Any
+
+import pulumi_aws as aws
+import pytest
+from pulumi.runtime import set_mocks
+from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
+from pulumi.runtime.settings import set_root_resource
+from pulumi.runtime.stack import run_in_stack
+
+from infra.architecture import Architecture
+from infra.preflight import PreflightError, check_offers, check_quotas
+from infra.regions import REGIONS
+from infra.site import Site
+from infra.stackfile import load
+
+ROOT = Path(__file__).parents[2]
+HOME = "eu-west-1"
+# Of the provider's own modules, when they are first imported.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pulumi_aws")
+
+ANSWERING = 4
+"""The look-ups that are answered at the same time."""
+
+SILENT: tuple[dict[str, Any], list[tuple[str, str]]] = ({}, [("", "AccessDenied")])
+
+Answer = dict[str, Any] | tuple[dict[str, Any], list[tuple[str, str]]]
+
+
+def offering(*_: object, without: tuple[str, ...] = ()) -> Callable[[str, Mapping[str, Any]], Answer]:
+    """Answers as an account does in which all is offered and allowed, except the types of `without`."""
+
+    def answer(token: str, args: Mapping[str, Any]) -> Answer:
+        match token.rpartition(":")[2]:
+            case "getInstanceTypeOfferings":
+                asked = args["filters"][0]["values"]
+                return {"instanceTypes": [kind for kind in asked if kind not in without]}
+            case "getOrderableDbInstance":
+                return {"instanceClass": args["instanceClass"]}
+            case "getServiceQuota":
+                return {"value": 1000.0}
+        raise AssertionError(token)
+
+    return answer
+
+
+@dataclass
+class Account(Mocks):
+    """An account that answers look-ups; what is asked, declared and warned of is kept."""
+
+    answer: Callable[[str, Mapping[str, Any]], Answer]
+    asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    declared: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def call(self, args: MockCallArgs) -> Any:
+        self.asked.append((args.token.rpartition(":")[2], args.args))
+        return self.answer(args.token, args.args)
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        self.declared.append(args.name)
+        return args.name, {}
+
+    @property
+    def log(self) -> logging.Logger:
+        logger = logging.Logger("preflight", logging.WARNING)
+        handler = logging.Handler()
+        handler.emit = lambda record: self.warnings.append(record.getMessage())  # type: ignore[method-assign]
+        logger.addHandler(handler)
+        return logger
+
+    def preview(self, a: Architecture, *checks: Callable[[Site], None]) -> None:
+        """Runs the checks and then declares a topic, as a program would."""
+
+        def program() -> None:
+            for check in checks:
+                check(Site(a))
+            aws.sns.Topic("after")
+
+        failed: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                with event_loop() as loop:
+                    set_mocks(self, "isochrone", "test", preview=True, logger=self.log)
+                    set_root_resource(None)  # type: ignore[arg-type]
+                    loop.run_until_complete(run_in_stack(program))
+            except BaseException as error:
+                failed.append(error)
+
+        # The SDK keeps its state by thread.
+        thread = Thread(target=run, daemon=True)
+        thread.start()
+        thread.join()
+        for error in failed:
+            raise error
+
+
+@contextmanager
+def event_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop for this thread, and one for each of those that answer, where the mocks need it."""
+    loop, *answering = loops = [asyncio.new_event_loop() for _ in range(1 + ANSWERING)]
+    with ThreadPoolExecutor(
+        ANSWERING, initializer=lambda: asyncio.set_event_loop(answering.pop())
+    ) as executor:
+        asyncio.set_event_loop(loop)
+        loop.set_default_executor(executor)
+        try:
+            yield loop
+        finally:
+            asyncio.set_event_loop(None)
+            executor.shutdown()
+            for each in loops:
+                each.close()
+
+
+def architecture(stack: str) -> Architecture:
+    return load(stack, ROOT)
+
+
+@pytest.mark.parametrize("stack", ["baseline", "geo-i", "geo-ii"])
+def test_an_account_that_has_everything_lets_the_program_go_on_without_a_word(stack: str) -> None:
+    account = Account(offering())
+    account.preview(architecture(stack), check_offers, check_quotas)
+    assert account.declared == ["after"]
+    assert account.warnings == []
+
+
+def test_each_region_is_asked_once_for_its_types_and_once_for_each_class() -> None:
+    account = Account(offering())
+    account.preview(architecture("geo-ii"), check_offers)
+    types = {
+        args["region"]: args["filters"][0]["values"]
+        for name, args in account.asked
+        if name == "getInstanceTypeOfferings"
+    }
+    assert types == {region: ["m3.2xlarge"] for region in REGIONS} | {
+        HOME: ["m3.2xlarge", "m3.medium", "m2.xlarge"]
+    }
+    classes = [
+        (a["region"], a["instanceClass"]) for name, a in account.asked if name == "getOrderableDbInstance"
+    ]
+    assert sorted(classes) == [
+        ("ap-northeast-1", "db.t3.medium"),
+        ("ap-southeast-1", "db.t3.medium"),
+        ("eu-west-1", "db.r5.2xlarge"),
+        ("sa-east-1", "db.t3.medium"),
+        ("us-east-1", "db.t3.medium"),
+        ("us-west-2", "db.t3.medium"),
+    ]
+    assert len(account.asked) == len(types) + len(classes)
+
+
+@pytest.mark.parametrize(("version", "asked"), [("10.11", None), ("10.11.8", "10.11.8")])
+def test_a_class_is_asked_for_with_a_version_that_is_exact(version: str, asked: str | None) -> None:
+    a = architecture("geo-i")
+    account = Account(offering())
+    account.preview(replace(a, sql=replace(a.sql, engine_version=version)), check_offers)
+    (args,) = (args for name, args in account.asked if name == "getOrderableDbInstance")
+    assert args["engine"] == "mariadb"
+    assert args.get("engineVersion") == asked
+    assert args["preferredInstanceClasses"] == [args["instanceClass"]]
+
+
+def test_every_type_that_is_not_offered_is_refused_at_once_with_what_to_use_instead() -> None:
+    account = Account(offering(without=("m3.xlarge", "m2.xlarge")))
+    with pytest.raises(PreflightError) as caught:
+        account.preview(architecture("geo-i"), check_offers)
+    m3, m2 = "m6i.xlarge: isochrone:hardware current", "r6i.large: isochrone:hardware current"
+    assert set(caught.value.problems) == {
+        *(f"it does not offer m3.xlarge in {region} (instead use {m3})" for region in REGIONS),
+        f"it does not offer m2.xlarge in {HOME} (instead use {m2})",
+    }
+    assert account.declared == []
+
+
+def test_for_current_hardware_the_thesis_s_own_is_named_instead() -> None:
+    account = Account(offering(without=("m6i.xlarge",)))
+    with pytest.raises(PreflightError, match=r"m6i\.xlarge in .* use m3\.xlarge: isochrone:hardware thesis"):
+        account.preview(replace(architecture("geo-i"), hardware="current"), check_offers)
+
+
+def test_what_aws_does_not_say_of_offers_is_one_warning_with_what_to_use_instead() -> None:
+    account = Account(lambda *_: SILENT)
+    account.preview(architecture("geo-i"), check_offers)
+    assert account.declared == ["after"]
+    (warning,) = account.warnings
+    assert "m3.xlarge in sa-east-1 (instead use m6i.xlarge: isochrone:hardware current)" in warning
+    assert "db.r5.4xlarge in eu-west-1 (instead use db.r6i.4xlarge: isochrone:hardware current)" in warning
+    assert "AccessDenied" in warning
+
+
+def test_a_quota_that_is_too_small_is_refused_with_the_request_to_file() -> None:
+    account = Account(lambda token, args: {"value": 1.0})
+    with pytest.raises(PreflightError) as caught:
+        account.preview(architecture("geo-ii"), check_quotas)
+    assert len(caught.value.problems) == 8 + 8 + 1
+    assert "--quota-code L-0263D0A3 --desired-value 2 --region sa-east-1" in str(caught.value)
+    assert account.declared == []
+
+
+def test_what_aws_does_not_say_of_quotas_is_one_warning_and_the_rest_is_checked() -> None:
+    account = Account(lambda _, args: {"value": 1.0} if args["serviceCode"] == "ec2" else SILENT)
+    with pytest.raises(PreflightError) as caught:
+        account.preview(architecture("geo-ii"), check_quotas)
+    assert len(caught.value.problems) == 8 + 8
+    (warning,) = account.warnings
+    assert "Read replicas per primary in eu-west-1 (5 are needed)" in warning
+    assert "VPCs per Region in us-east-1" in warning
+    assert "Elastic" not in warning
+
+
+def test_all_questions_are_under_way_at_the_same_time() -> None:
+    together = Barrier(3, timeout=10)
+
+    def answer(_: str, __: Mapping[str, Any]) -> Answer:
+        together.wait()
+        return {"value": 1000.0}
+
+    account = Account(answer)
+    account.preview(architecture("baseline"), check_quotas)
+    assert len(account.asked) == together.parties
