@@ -13,6 +13,7 @@ from infra.boot_document import (
     BootSettings,
     Certificate,
     Endpoint,
+    Finding,
     Group,
     Names,
     RedisPeers,
@@ -35,6 +36,10 @@ HERE: Final = "127.0.0.1"
 
 DATA_DEVICE: Final = "/dev/xvdf"
 """The device name under which a Redis machine's data volume is attached; an NVMe machine renames it."""
+
+
+TARGETS_PATH: Final = "/targets"
+"""Where the machine that runs the ledger lists all machines for Prometheus (its HTTP service discovery)."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +85,17 @@ def boot_settings(site: Site, role: Role, region: str, resolved: Resolved, index
         address_pool=AddressPool(POOL_TAG, pool_name(site, region)) if role == "node" else None,
         data_device=DATA_DEVICE if role == "redis" else None,
         reporting=_reporting(site, role, region, index),
+        listing=_finding(site, site.regions) if role == steward(architecture) else None,
         scraping=(
-            Scraping(site.regions, "isochrone:stack", architecture.name) if role == "monitoring" else None
+            Scraping(steward(architecture), METRICS_PORT, TARGETS_PATH, _finding(site, (site.home,)))
+            if role == "monitoring"
+            else None
         ),
     )
+
+
+def _finding(site: Site, regions: tuple[str, ...]) -> Finding:
+    return Finding(regions, "isochrone:stack", site.architecture.name)
 
 
 def _services(site: Site, role: Role) -> Iterator[Service]:

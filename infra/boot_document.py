@@ -127,12 +127,26 @@ class Reporting:
 
 
 @dataclass(frozen=True)
-class Scraping:
-    """Where the monitoring machine looks for others: the regions, and a tag and its value that they have."""
+class Finding:
+    """How machines are found: in which regions, and a tag and its value that they have."""
 
     regions: tuple[str, ...]
     tag: str
     value: str
+
+
+@dataclass(frozen=True)
+class Scraping:
+    """Where Prometheus learns what to scrape: from a machine of the role `listed_by`, by HTTP at that path.
+
+    The monitoring machine has no way to the other regions' EC2, so that it finds that machine, in its own
+    region, and is told of all others by it.
+    """
+
+    listed_by: Role
+    port: int
+    path: str
+    finding: Finding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +169,7 @@ class BootSettings:
     address_pool: AddressPool | None
     data_device: str | None
     reporting: Reporting
+    listing: Finding | None
     scraping: Scraping | None
 
 

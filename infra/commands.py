@@ -12,11 +12,13 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 
+from infra.changes import changes
 from infra.cost import estimate
+from infra.earlier import earlier_preview
 from infra.errors import InfraError
 from infra.image_spec import ImageSpec
 from infra.preview import Preview, preview_of
-from infra.preview_view import rendered
+from infra.preview_view import rendered, rendered_changes
 from infra.prices import prices_2015
 from infra.regions import matrix
 from infra.stack_config import described_by, read_config
@@ -44,18 +46,28 @@ def preview(
         list[str] | None,
         typer.Option("--config", "-c", metavar="KEY=VALUE", help="Configuration over the stack file's own."),
     ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="GIT_REF", help="Show what is different from this commit.")
+    ] = None,
     stacks: Annotated[Path, typer.Option(help="The directory of the Pulumi.<stack>.yaml files.")] = STACKS,
 ) -> None:
     """Show what `pulumi up` would make of a stack: resources, data, routing, cost. Needs no account."""
     try:
         found = preview_stack(stack, stacks, overrides(config or ()))
+        told = found.as_json()
+        different = (
+            changes(against, earlier_preview(against, stack, config or (), stacks), told) if against else None
+        )
     except InfraError as error:
         ERR.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
     if as_json:
-        typer.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
+        more = {"changes": different.as_json()} if different else {}
+        typer.echo(json.dumps({**told, **more}, indent=2, ensure_ascii=False))
     else:
         OUT.print(rendered(found))
+        if different:
+            OUT.print(rendered_changes(different))
 
 
 def overrides(pairs: Sequence[str]) -> Mapping[str, Any]:

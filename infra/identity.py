@@ -13,6 +13,7 @@ import pulumi_aws as aws
 
 from infra.flows import Role, places
 from infra.policies import TRUST, Grants, policy
+from infra.secret_names import SecretKey
 from infra.site import Site
 
 
@@ -27,7 +28,7 @@ class IdentityArgs:
     """
 
     site: Site
-    secret_arns: Mapping[str, pulumi.Input[str]]
+    secret_arns: Mapping[SecretKey, pulumi.Input[str]]
     zone_id: pulumi.Input[str]
 
 
@@ -46,7 +47,7 @@ class Identity(pulumi.ComponentResource):
         grants = pulumi.Output.all(
             account=aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(parent=self)).account_id,
             zone_id=args.zone_id,
-            secret_arns=pulumi.Output.all(**args.secret_arns),
+            secret_arns=pulumi.Output.all(**dict(args.secret_arns)),
         ).apply(lambda known: Grants(**known))
         roles = dict.fromkeys(place.role for place in places(args.site.architecture) if place.role != "sql")
         self.profiles = {role: self._profile(role, grants) for role in roles}

@@ -48,11 +48,25 @@ def _block(resource: Declared) -> str:
     return f"{head}\n{_indented(facts)}{_indented(_opened(resource.inputs))}"
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as such, and nothing by reference to something above."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def _indented(value: Mapping[str, Any]) -> str:
     if not value:
         return ""
-    text = yaml.safe_dump(value, width=10_000, allow_unicode=True, sort_keys=True, default_flow_style=False)
-    return "".join(f"  {line}\n" for line in text.splitlines())
+    text = yaml.dump(value, Dumper=_Dumper, width=10_000, allow_unicode=True, default_flow_style=False)
+    return "".join(f"  {line}".rstrip() + "\n" for line in text.splitlines())
 
 
 def _opened(value: Any) -> Any:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_aws as aws
 
 from infra.addresses import MONITORING_HOST
-from infra.hardware import ordered_type
-from infra.machine_group import root_volume
+from infra.fixed_machine import FixedMachineArgs, fixed_machine
 from infra.metric_names import machine_name
 from infra.network import RegionNetwork
 from infra.site import Site
@@ -52,31 +50,22 @@ class MonitoringMachine(pulumi.ComponentResource):
         site = args.site
         architecture = site.architecture
         tags = {**site.tags("monitoring", role="monitoring"), "Name": machine_name(site, "monitoring")}
-        disk = root_volume(architecture.monitoring.volume, keep=False)
-        machine = aws.ec2.Instance(
+        machine = fixed_machine(
             f"{name}-machine",
-            region=site.home,
-            ami=args.image_id,
-            instance_type=ordered_type(architecture.hardware, architecture.monitoring.instance_type),
-            subnet_id=args.network.isolated_subnets[0],
-            # Without a public address, as the subnet gives none.
-            private_ip=str(site.addresses[site.home].host(0, MONITORING_HOST)),
-            vpc_security_group_ids=[args.network.security_groups["monitoring"]],
-            iam_instance_profile=args.profile,
-            user_data=args.user_data,
-            metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
-                http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
-            ),
-            root_block_device=aws.ec2.InstanceRootBlockDeviceArgs(
-                encrypted=True,
-                volume_type=disk.volume_type,
-                volume_size=disk.volume_size,
-                iops=disk.iops,
-                delete_on_termination=True,
+            FixedMachineArgs(
+                site,
+                args.network,
+                "monitoring",
+                zone=0,
+                host=MONITORING_HOST,
+                instance_type=architecture.monitoring.instance_type,
+                volume=architecture.monitoring.volume,
+                image_id=args.image_id,
+                profile=args.profile,
+                user_data=args.user_data,
                 tags=tags,
             ),
-            tags=tags,
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["ami"]),
+            self,
         )
         self.instance_id = machine.id
         self.register_outputs({"instance_id": self.instance_id})

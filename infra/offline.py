@@ -58,7 +58,7 @@ def declare(
         lookup: what answers the program's look-ups in AWS's place.
 
     Raises:
-        InfraError: when the program refuses the configuration.
+        InfraError: when the program refuses the stack.
         OfflineError: when it fails otherwise, or does not end.
     """
     mocks = _Answers(lookup)
@@ -88,6 +88,8 @@ def declare(
     for error in failed:
         if isinstance(error, InfraError):
             raise error
+        if isinstance(error, pulumi.RunError):
+            raise OfflineError(str(error)) from error
         raise OfflineError(f"the program of {stack} failed: {error}") from error
     found = sorted(monitor.declared, key=lambda resource: (resource.type, resource.name))
     if twice := sorted({a.name for a, b in pairwise(found) if _key(a) == _key(b)}):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from infra.architecture import Architecture
+from infra.capacity import most_nodes
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ def instances(architecture: Architecture) -> tuple[Order, ...]:
 
 def _instances(a: Architecture) -> Iterator[Order]:
     for region in a.nodes.regions:
-        yield Order(region, a.nodes.instance_type, a.nodes.scaling.maximum)
+        yield Order(region, a.nodes.instance_type, most_nodes(a))
     if a.core:
         yield Order(a.home, a.core.instance_type, 2)
     if a.redis.instance_type:

@@ -68,7 +68,10 @@ def _statements(site: Site, role: Role, grants: Grants) -> Iterator[dict[str, An
         yield from _addresses(site, grants, regions)
     if role == steward(site.architecture) and site.architecture.certificate == "acme":
         yield from _challenge(site, grants)
+    if role == steward(site.architecture):
+        yield _finding(site.regions)
     if role == "monitoring":
+        yield _finding((site.home,))
         yield _watching(site)
 
 
@@ -168,13 +171,13 @@ def _challenge(site: Site, grants: Grants) -> Iterator[dict[str, Any]]:
     yield _allow("AwaitChallenge", ["route53:GetChange"], ["arn:aws:route53:::change/*"])
 
 
+def _finding(regions: Sequence[str]) -> dict[str, Any]:
+    return _allow("FindMachines", ["ec2:DescribeInstances"], ["*"], _in_regions(regions))
+
+
 def _watching(site: Site) -> dict[str, Any]:
-    return _allow(
-        "Watch",
-        ["cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "ec2:DescribeInstances"],
-        ["*"],
-        _in_regions(site.regions),
-    )
+    actions = ["cloudwatch:GetMetricData", "cloudwatch:ListMetrics"]
+    return _allow("Watch", actions, ["*"], _in_regions((site.home,)))
 
 
 def _machines(grants: Grants, regions: Sequence[str]) -> list[str]:

@@ -11,8 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from infra.changes import Changes
 from infra.cost import HOURS_PER_MONTH, CostEstimate
-from infra.preview import Preview, Record
+from infra.preview import GLOBAL, Preview, Record
 from infra.regions import REGIONS
 
 _SHOWN_REGIONS: Final = 3
@@ -49,10 +50,23 @@ def _parts(preview: Preview) -> Iterator[RenderableType]:
     if preview.cost:
         yield _cost(preview.cost)
     if notes := [*(preview.cost.notes if preview.cost else ()), *preview.declaration.warnings]:
-        yield _table("Notes", ("",), [(note,) for note in notes])
+        yield Group(Text("Notes", style="bold"), *(Text(f"- {note}") for note in notes))
 
 
-def _resources(preview: Preview) -> Table:
+def rendered_changes(changes: Changes) -> RenderableType:
+    """What is different from an earlier commit."""
+    kinds = (("added", changes.added), ("removed", changes.removed), ("changed", changes.changed))
+    rows = [
+        (kind, each.type.rpartition(":")[2], each.name, each.region or GLOBAL, ", ".join(each.keys))
+        for kind, resources in kinds
+        for each in resources
+    ]
+    cost = f"{changes.usd_per_hour:+.3f} $ per hour"
+    title = f"Against {changes.against}: {len(rows)} resources differ, {cost}"
+    return _table(title, ("", "resource", "name", "region", "what"), rows) if rows else Text(title)
+
+
+def _resources(preview: Preview) -> Group:
     rows: list[tuple[str, ...]] = []
     shown = ""
     for (component, kind), counts in preview.counts().items():
@@ -81,7 +95,7 @@ def _where(counts: Mapping[str, int], *, always: bool = False) -> str:
     )
 
 
-def _users(preview: Preview) -> Table:
+def _users(preview: Preview) -> Group:
     return _table(
         "Where users are sent, and where their reads go",
         ("users in", "node in", "live state from", "history from"),
@@ -89,7 +103,7 @@ def _users(preview: Preview) -> Table:
     )
 
 
-def _records(records: Sequence[Record]) -> Table:
+def _records(records: Sequence[Record]) -> Group:
     counts = Counter((r.name, r.type, r.policy, "yes" if r.health_checked else "no") for r in records)
     return _table(
         "DNS records",
@@ -98,7 +112,7 @@ def _records(records: Sequence[Record]) -> Table:
     )
 
 
-def _openings(preview: Preview) -> Table:
+def _openings(preview: Preview) -> Group:
     by_group: dict[tuple[str, str], list[str]] = defaultdict(list)
     for opening in preview.openings:
         by_group[opening.region, opening.group].append(opening.ports)
@@ -109,7 +123,7 @@ def _openings(preview: Preview) -> Table:
     )
 
 
-def _quotas(preview: Preview) -> Table:
+def _quotas(preview: Preview) -> Group:
     by_quota: dict[str, dict[str, int]] = defaultdict(dict)
     for requirement in preview.quotas:
         by_quota[requirement.quota.name][requirement.region] = requirement.needed
@@ -120,17 +134,14 @@ def _quotas(preview: Preview) -> Table:
     )
 
 
-def _cost(cost: CostEstimate) -> Table:
+def _cost(cost: CostEstimate) -> Group:
     totals: dict[str, list[float]] = defaultdict(list)
     for item in cost.items:
         totals[item.what].append(item.usd_per_hour)
     rows = [(what, str(len(each)), *_money(sum(each))) for what, each in totals.items()]
-    table = _table(
-        f"Cost at the prices of {cost.as_of}", ("item", ">number", ">$ per hour", ">$ per month"), rows
-    )
-    table.add_section()
+    table = _plain(("item", ">number", ">$ per hour", ">$ per month"), rows)
     table.add_row("total", "", *_money(cost.usd_per_hour), style="bold")
-    return table
+    return _titled(f"Cost at the prices of {cost.as_of}", table)
 
 
 def _money(usd_per_hour: float) -> tuple[str, str]:
@@ -145,9 +156,18 @@ def _name(region: str) -> str:
     return REGIONS.get(region, region)
 
 
-def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A table; a heading that begins with `>` has its column aligned to the right."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Group:
+    """A table under its title; a heading that begins with `>` has its column aligned to the right."""
+    return _titled(title, _plain(headings, rows))
+
+
+def _titled(title: str, table: Table) -> Group:
+    # Rich would wrap a table's own title at the table's width.
+    return Group(Text(title, style="bold"), table)
+
+
+def _plain(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(box=None, pad_edge=False)
     for heading in headings:
         right = heading.startswith(">")
         table.add_column(heading.removeprefix(">"), justify="right" if right else "left", overflow="fold")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import pulumi
@@ -26,10 +27,10 @@ from infra.observability import Observability, ObservabilityArgs
 from infra.peering import Peering, PeeringArgs
 from infra.redis_servers import RedisServers, RedisServersArgs
 from infra.rules import rules
-from infra.secrets import Secrets, SecretsArgs
+from infra.secrets import GivenSecretError, Secrets, SecretsArgs, check_given
 from infra.site import Site
 from infra.sql_servers import SqlServers, SqlServersArgs
-from infra.stackfile import from_config
+from infra.stackfile import NAMESPACE, SECRETS, from_config
 
 
 def run() -> None:
@@ -44,25 +45,48 @@ def run() -> None:
         if is_image(values):
             declare_images(image_from_config(pulumi.get_stack(), values))
         else:
-            declare(from_config(pulumi.get_stack(), values))
+            declare(from_config(pulumi.get_stack(), values), given_secrets(values))
     except InfraError as error:
         raise pulumi.RunError(str(error)) from error
 
 
-def declare(architecture: Architecture) -> None:
+def given_secrets(values: Mapping[str, str]) -> Mapping[str, str]:
+    """The secrets that the configuration gives, by key.
+
+    Raises:
+        GivenSecretError: when they are not given by key.
+    """
+    try:
+        given = json.loads(values.get(f"{NAMESPACE}{SECRETS}", "{}"))
+    except ValueError:
+        given = None
+    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+        raise GivenSecretError(
+            f"{NAMESPACE}{SECRETS}: give each secret by its key:"
+            f" pulumi config set --secret --path {NAMESPACE}{SECRETS}.KEY"
+        )
+    return given
+
+
+def declare(architecture: Architecture, given: Mapping[str, str]) -> None:
     """Declare an architecture, after AWS was asked whether it can be had.
+
+    Args:
+        architecture: what to declare.
+        given: the secrets that are not to be made.
 
     Raises:
         InfraError: when it cannot, before anything is declared.
     """
     site = Site(architecture)
     allowed = rules(site)
+    check_given(architecture, given)
     preflight.check_offers(site)
     preflight.check_quotas(site)
     name = architecture.name
 
     zone = Zone(f"{name}-zone", ZoneArgs(site))
-    secrets = Secrets(f"{name}-secrets", SecretsArgs(site))
+    secrets = Secrets(f"{name}-secrets", SecretsArgs(site, given))
     identity = Identity(f"{name}-identity", IdentityArgs(site, secrets.arns, zone.zone_id))
     networks = {
         region: RegionNetwork(f"{name}-{region}", RegionNetworkArgs(site, region, allowed))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from infra.architecture import Architecture
+from infra.capacity import most_nodes
 from infra.flows import network_regions
 from infra.hardware import ordered_cores
 from infra.orders import instances
@@ -49,7 +50,7 @@ def _requirements(a: Architecture) -> Iterator[Requirement]:
     for region in network_regions(a):
         yield Requirement(NETWORKS, region, 1)
         if region in a.nodes.regions:
-            yield Requirement(ADDRESSES, region, a.nodes.scaling.maximum)
+            yield Requirement(ADDRESSES, region, most_nodes(a))
         cores = sum(o.count * ordered_cores(a.hardware, o.kind) for o in orders if o.region == region)
         if cores:
             yield Requirement(CORES, region, cores)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pulumi.runtime import rpc, set_mocks
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
-from pulumi.runtime.settings import set_root_resource
+from pulumi.runtime.settings import SETTINGS, set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
 ACCOUNT = "123456789012"
@@ -76,6 +76,7 @@ def _run(program: Callable[[], object], recorder: _Recorder) -> None:
     try:
         with ThreadPoolExecutor(1, initializer=asyncio.set_event_loop, initargs=(answering,)) as executor:
             loop.set_default_executor(executor)
+            SETTINGS.outputs = set()  # Otherwise those of an earlier run are awaited too, on its closed loop.
             set_mocks(recorder.mocks, "isochrone", "test", monitor=recorder)
             set_root_resource(None)  # type: ignore[arg-type]
             loop.run_until_complete(run_in_stack(lambda: _discard(program())))

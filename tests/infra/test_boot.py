@@ -210,11 +210,14 @@ def test_figures_go_to_the_dimension_that_scaling_and_alarms_read() -> None:
     assert document("geo-i", "redis")["reporting"]["dimension"] == "Machine"
 
 
-def test_monitoring_scrapes_the_machines_of_its_stack_in_every_region() -> None:
+def test_the_core_lists_the_machines_of_its_stack_in_every_region_for_prometheus() -> None:
     architecture = load("geo-ii", ROOT)
-    told = document("geo-ii", "monitoring")["scraping"]
-    assert (told["tag"], told["value"]) == ("isochrone:stack", "geo-ii")
-    assert sorted(told["regions"]) == sorted(architecture.nodes.regions)
+    listing = document("geo-ii", "core")["listing"]
+    assert (listing["tag"], listing["value"]) == ("isochrone:stack", "geo-ii")
+    assert sorted(listing["regions"]) == sorted(architecture.nodes.regions)
+    scraping = document("geo-ii", "monitoring")["scraping"]
+    assert (scraping["listed-by"], scraping["port"], scraping["path"]) == ("core", 9100, "/targets")
+    assert scraping["finding"] == {**listing, "regions": ["eu-west-1"]}
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -22,6 +22,7 @@ from infra.commands import preview_stack
 from infra.listing import facts, listing
 from infra.preview import Preview
 from infra.regions import REGIONS
+from tests.engine import plan
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
@@ -89,6 +90,16 @@ def test_geo_ii_reads_as_the_thesis_did() -> None:
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_world_reaches_nothing_but_443_and_80(stack: str) -> None:
     assert {opening.ports for opening in previewed(stack).openings} <= {"443", "80"}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_engine_test_gives_every_service_that_is_used_an_address(stack: str) -> None:
+    modules = {r.type.split(":")[1] for r in previewed(stack).declaration.resources if not r.is_component}
+    elsewhere = {"vpc": "ec2", "ebs": "ec2", "cloudwatch/logGroup": "logs"}
+    used = {
+        elsewhere.get(module, elsewhere.get(module.split("/")[0], module.split("/")[0])) for module in modules
+    }
+    assert used <= set(plan.SERVICES)
 
 
 @pytest.mark.parametrize("stack", ["baseline", "geo-i", "geo-ii"])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pulumi
+import pulumi_aws as aws
 import pytest
 
 from infra.declaration import Declaration, of_type
@@ -16,7 +17,7 @@ from infra.policies import TRUST, Grants, policy
 from infra.secret_names import SECRET_KEYS
 from infra.site import Site
 from infra.stackfile import load
-from tests.infra import recorded
+from tests.infra.options import depended_on, options
 
 ROOT = Path(__file__).parents[2]
 ARNS: Mapping[str, str] = {
@@ -67,17 +68,10 @@ def test_a_role_has_its_own_policy_and_only_machines_take_it_on() -> None:
 
 
 def test_no_machine_boots_before_its_role_may_do_what_it_has_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pulumi_aws.get_caller_identity_output", lambda **_: Caller("123456789012"))
-    found = recorded.registered(lambda: Identity("identity", IdentityArgs(site_of("geo-i"), ARNS, "Z01")))
-    profiles: Mapping[str, recorded.Registered] = recorded.of_type(found, "InstanceProfile")
-    assert len(profiles) == 4
-    for name, profile in profiles.items():
-        assert name in profile.depends_on
-        assert profile.depends_on.count(name) >= 2, "depends on the role and on its policy"
-
-
-class Caller:
-    """Who asks AWS."""
-
-    def __init__(self, account_id: str) -> None:
-        self.account_id = account_id
+    policies = options(monkeypatch, aws.iam.RolePolicy)
+    profiles = options(monkeypatch, aws.iam.InstanceProfile)
+    declared("geo-i")
+    assert len(policies) == 4
+    assert {name: depended_on(found) for name, found in profiles.items()} == {
+        name: [name] for name in policies
+    }

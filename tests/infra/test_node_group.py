@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
+import pulumi_aws as aws
 import pytest
 
 from infra.architecture import Architecture, ScheduledCapacity, Volume
@@ -22,7 +23,7 @@ from infra.offline import declare
 from infra.rules import rules
 from infra.site import Site
 from infra.stackfile import load
-from tests.infra import recorded
+from tests.infra.options import depended_on, options
 
 ROOT = Path(__file__).parents[2]
 REGION = "ap-southeast-2"
@@ -327,30 +328,26 @@ def test_without_a_core_there_is_no_core_group() -> None:
         core_of(load("baseline", ROOT))
 
 
-@pytest.fixture
-def registered(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, recorded.Registered]:
-    zones = ["a", "b"]
-    monkeypatch.setattr(
-        RegionNetwork, "_zones", lambda *_: [pulumi.Output.from_input(zone) for zone in zones]
-    )
-    found = recorded.registered(lambda: make_nodes(Site(geo()), REGION))
-    return {f"{resource.type.split(':')[-1]} {resource.name}": resource for resource in found}
+def test_an_address_goes_only_after_the_machines_that_may_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = options(monkeypatch, aws.autoscaling.Group)
+    declared(scaled(maximum=3))
+    (group,) = groups.values()
+    assert depended_on(group) == [f"nodes-{REGION}-{number}" for number in range(3)]
 
 
-def test_an_address_goes_only_after_the_machines_that_may_have_it(
-    registered: Mapping[str, recorded.Registered],
-) -> None:
-    group = registered[f"Group nodes-{REGION}-machines-group"]
-    assert {f"nodes-{REGION}-0", f"nodes-{REGION}-1"} <= set(group.depends_on)
+def test_the_next_up_does_not_undo_what_scaling_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    groups = options(monkeypatch, aws.autoscaling.Group)
+    declared(geo())
+    (group,) = groups.values()
+    assert group.ignore_changes == ["desiredCapacity"]
 
 
-def test_the_next_up_does_not_undo_what_scaling_did(registered: Mapping[str, recorded.Registered]) -> None:
-    assert registered[f"Group nodes-{REGION}-machines-group"].ignores == ["desiredCapacity"]
-
-
-def test_what_a_moto_server_makes_up_is_no_change(registered: Mapping[str, recorded.Registered]) -> None:
-    hook = registered[f"LifecycleHook nodes-{REGION}-machines-drain"]
-    assert hook.ignores == ["notificationTargetArn", "roleArn"]
-    policy = registered[f"Policy nodes-{REGION}-out"]
-    assert policy.ignores == ["enabled", "predictiveScalingConfiguration"]
-    assert "tags" not in registered[f"LaunchTemplate nodes-{REGION}-machines-template"].inputs
+def test_what_a_moto_server_makes_up_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    hooks = options(monkeypatch, aws.autoscaling.LifecycleHook)
+    policies = options(monkeypatch, aws.autoscaling.Policy)
+    found = declared(geo())
+    assert [hook.ignore_changes for hook in hooks.values()] == [["notificationTargetArn", "roleArn"]]
+    assert len(policies) == 2
+    for policy in policies.values():
+        assert policy.ignore_changes == ["enabled", "predictiveScalingConfiguration"]
+    assert "tags" not in the(found, TEMPLATE)

@@ -47,8 +47,9 @@ GROUPED = {
     "autoscaling:SetInstanceHealth",
 }
 ADDRESSED = {"ec2:AssociateAddress", "ec2:DescribeAddresses"}
+FINDING = {"ec2:DescribeInstances"}
 CERTIFYING = {"route53:ChangeResourceRecordSets", "route53:GetChange", "secretsmanager:PutSecretValue"}
-WATCHING = {"cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "ec2:DescribeInstances"}
+WATCHING = {"cloudwatch:GetMetricData", "cloudwatch:ListMetrics"} | FINDING
 
 
 def document(stack: str | Architecture, role: Role) -> Mapping[str, Any]:
@@ -73,10 +74,10 @@ def resources(found: Mapping[str, Any], action: str) -> list[str]:
 @pytest.mark.parametrize(
     ("stack", "role", "expected"),
     [
-        ("baseline", "node", EVERY | READING | GROUPED | ADDRESSED | CERTIFYING),
+        ("baseline", "node", EVERY | READING | GROUPED | ADDRESSED | CERTIFYING | FINDING),
         ("baseline", "monitoring", EVERY | WATCHING),
         ("geo-i", "node", EVERY | READING | GROUPED | ADDRESSED),
-        ("geo-i", "core", EVERY | READING | GROUPED | CERTIFYING),
+        ("geo-i", "core", EVERY | READING | GROUPED | CERTIFYING | FINDING),
         ("geo-i", "redis", EVERY | READING),
         ("geo-ii", "node", EVERY | READING | GROUPED | ADDRESSED),
         ("geo-ii", "monitoring", EVERY | WATCHING),
@@ -161,10 +162,12 @@ def test_a_machine_reports_on_its_own_group_only() -> None:
         assert not any(fnmatchcase(f"{group}{allowed}-other", arn) for arn in arns)
 
 
-def test_monitoring_looks_in_the_regions_of_the_stack_only() -> None:
-    (statement,) = statements(document("geo-i", "monitoring"), "ec2:DescribeInstances")
-    regions = statement["Condition"]["StringEquals"]["aws:RequestedRegion"]
-    assert sorted(regions) == sorted(load("geo-i", ROOT).nodes.regions)
+@pytest.mark.parametrize(
+    ("role", "regions"), [("core", set(load("geo-i", ROOT).nodes.regions)), ("monitoring", {"eu-west-1"})]
+)
+def test_machines_are_found_in_the_regions_that_can_be_asked_only(role: Role, regions: set[str]) -> None:
+    (statement,) = statements(document("geo-i", role), "ec2:DescribeInstances")
+    assert set(statement["Condition"]["StringEquals"]["aws:RequestedRegion"]) == regions
 
 
 def test_the_policy_of_a_stack_with_the_longest_name_fits() -> None:

@@ -115,6 +115,13 @@ def test_a_wanted_region_past_the_limits_is_not_sent_home_silently() -> None:
     }
 
 
+def test_a_limit_is_to_be_raised_by_no_more_than_is_needed() -> None:
+    with pytest.raises(
+        NoPlacementError, match="replicas-per-source from 6 to 7, or region-crossings from 1 to 2"
+    ):
+        placed(Limits(6, 3, 1), fallback={})
+
+
 def test_where_chains_are_short_as_well_both_limits_of_depth_are_named() -> None:
     with pytest.raises(NoPlacementError, match="chain-length from 1 to 2 and region-crossings from 1 to 2"):
         placed(Limits(5, 1, 1), fallback={})

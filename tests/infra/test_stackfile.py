@@ -231,6 +231,7 @@ def test_missing_keys_are_reported_beside_the_others() -> None:
         ("geo-i", {"nodes.volume.iops": 64001}, "nodes.volume.iops", "64000"),
         ("geo-ii", {"sql.replica-regions": []}, "sql.replica-regions", "at least one region"),
         ("geo-ii", {"sql.replica-regions": ["eu-west-1"]}, "sql.replica-regions", "is home"),
+        ("geo-ii", {"sql.replica-regions": ["us-east-1"] * 2}, "sql.replica-regions", "twice"),
         ("geo-ii", {"sql.replica-class": None}, "sql.replica-class", "needs a class"),
         ("geo-ii", {"sql.read-fallback": {}}, "sql.limits", "from 5 to 7, or region-crossings from 1 to 2"),
         (
@@ -256,6 +257,26 @@ def test_a_contradiction_names_its_key_and_what_to_do(
     with pytest.raises(StackFileError) as caught:
         parse("changed", text_of(config))
     assert [m for m in caught.value.mistakes if m.startswith(f"isochrone:{key}: ") and advice in m]
+
+
+@pytest.mark.parametrize(
+    ("stack", "changes"),
+    [
+        ("geo-i", {"nodes.per-region": 2}),
+        ("geo-i", {"nodes.per-region": 3, "nodes.scaling": {"minimum": 3, "maximum": 3}}),
+        ("geo-i", {"nodes.schedules": [MATCH, MATCH | {"name": "semi-final"}]}),
+        ("geo-i", {"redis.standbys": 1}),
+        ("geo-i", {"redis.standbys": 2, "zones": 3}),
+        ("geo-i", {"redis.volume": {"size-gib": 2, "iops": 100}}),
+        ("geo-i", {"sql.volume": {"size-gib": 20}}),
+        ("geo-i", {"sql.volume": {"size-gib": 100, "iops": 5000}}),
+        ("geo-i", {"sql.engine": "mysql", "sql.engine-version": "8.0"}),
+        ("baseline", {"nodes.scaling": {"maximum": 1}}),
+        ("baseline", {"nodes.schedules": [MATCH | {"per-region": 1}]}),
+    ],
+)
+def test_what_is_just_allowed_is_accepted(stack: str, changes: dict[str, Any]) -> None:
+    assert parse(stack, text_of(changed(config_of(stack), changes))).name == stack
 
 
 @pytest.mark.parametrize("policy", ["latency", "geolocation"])

@@ -14,6 +14,7 @@ from infra.errors import InfraError
 from tests.infra.cloud import harness
 from tests.infra.cloud.account import Account, open_account
 from tests.infra.cloud.configuration import handed_over
+from tests.infra.cloud.declared import Declared, Resource
 from tests.infra.cloud.errors import HarnessError, RefusedError, UnmappedError
 from tests.infra.cloud.harness import declare
 
@@ -77,7 +78,7 @@ def test_a_misspelled_key_in_a_nested_value_is_an_error(account: Account) -> Non
             name="play.market.example",
             type="A",
             set_identifier="one",
-            latency_routing_policies=[{"region": REGION, "regoin": REGION}],
+            latency_routing_policies=[{"region": REGION, "regoin": REGION}],  # type: ignore[list-item]
             ttl=60,
             records=["198.51.100.1"],
         )
@@ -151,7 +152,7 @@ def test_an_unanswered_look_up_can_be_recovered_from(account: Account) -> None:
 
 
 def test_configuration_arrives_as_the_engine_hands_it_over(account: Account) -> None:
-    text = "config: {isochrone:home: eu-west-1, isochrone:zones: 2, protect: true, isochrone:nodes: {regions: [a]}}"
+    text = "config: {isochrone:home: eu-west-1, isochrone:zones: 2, protect: true, nodes: {regions: [a]}}"
 
     def program() -> None:
         config = pulumi.Config()
@@ -193,7 +194,9 @@ def test_a_secret_is_remembered_and_redacted(account: Account) -> None:
 
 def test_a_secret_in_the_clear_is_a_leak_wherever_it_is(account: Account) -> None:
     def program() -> None:
-        shown = aws.secretsmanager.get_random_password_output(region=REGION, password_length=24).random_password
+        shown = aws.secretsmanager.get_random_password_output(
+            region=REGION, password_length=24, exclude_punctuation=True
+        ).random_password
         vpc("network", tags={"Name": shown})
         pulumi.export("shown", shown)
 
@@ -201,7 +204,7 @@ def test_a_secret_in_the_clear_is_a_leak_wherever_it_is(account: Account) -> Non
 
 
 def test_a_secret_in_encoded_user_data_is_a_leak(account: Account) -> None:
-    leaked = harness.Resource(
+    leaked = Resource(
         "aws:ec2/launchTemplate:LaunchTemplate",
         "template",
         REGION,
@@ -212,7 +215,7 @@ def test_a_secret_in_encoded_user_data_is_a_leak(account: Account) -> None:
         {"userData": "cGFzc3dvcmQ9Y29ycmVjdC1ob3JzZQ=="},
         {},
     )
-    declared = harness.Declared("s", account, (leaked,), (), {}, frozenset({"correct-horse"}), ())
+    declared = Declared("s", account, (leaked,), (), {}, frozenset({"correct-horse"}), ())
     assert declared.leaks() == ["aws:ec2/launchTemplate:LaunchTemplate template"]
 
 

@@ -45,9 +45,7 @@ def role_policy(place: Place, inputs: Inputs) -> Made:
 
 @handler("aws:iam/policy:Policy")
 def policy(place: Place, inputs: Inputs) -> Made:
-    params = inputs.params(
-        name="PolicyName", policy="PolicyDocument", description="Description", path="Path"
-    )
+    params = inputs.params(name="PolicyName", policy="PolicyDocument", description="Description", path="Path")
     refuse.misnamed(params["PolicyName"])
     check_policy(params["PolicyDocument"], principal=False)
     made = place.client("iam").create_policy(**params, **_tags(inputs))["Policy"]

@@ -47,7 +47,9 @@ def partition(place: Place, inputs: Inputs) -> Mapping[str, Any]:
 
 @lookup("aws:ec2/getAmiIds:getAmiIds")
 def ami_ids(place: Place, inputs: Inputs) -> Mapping[str, Any]:
-    found = place.client("ec2").describe_images(Owners=inputs.take("owners"), Filters=_filters(inputs))["Images"]
+    found = place.client("ec2").describe_images(Owners=inputs.take("owners"), Filters=_filters(inputs))[
+        "Images"
+    ]
     ascending = inputs.get("sortAscending", False)
     found.sort(key=lambda image: image["CreationDate"], reverse=not ascending)
     return {"ids": [image["ImageId"] for image in found]}
@@ -55,7 +57,9 @@ def ami_ids(place: Place, inputs: Inputs) -> Mapping[str, Any]:
 
 @lookup("aws:ec2/getAmi:getAmi")
 def ami(place: Place, inputs: Inputs) -> Mapping[str, Any]:
-    found = place.client("ec2").describe_images(Owners=inputs.take("owners"), Filters=_filters(inputs))["Images"]
+    found = place.client("ec2").describe_images(Owners=inputs.take("owners"), Filters=_filters(inputs))[
+        "Images"
+    ]
     if not found or (len(found) > 1 and not inputs.get("mostRecent", False)):
         raise RefusedError(f"{len(found)} images are found, one is wanted")
     image = max(found, key=lambda image: image["CreationDate"])

@@ -151,7 +151,9 @@ def instance(place: Place, inputs: Inputs) -> Made:
         for kind, some in (("instance", tags), ("volume", volume_tags))
         if some
     ]
-    made = ec2.run_instances(MinCount=1, MaxCount=1, TagSpecifications=specifications, **params)["Instances"][0]
+    made = ec2.run_instances(MinCount=1, MaxCount=1, TagSpecifications=specifications, **params)["Instances"][
+        0
+    ]
     id_ = made["InstanceId"]
     if "disableApiTermination" in inputs:
         protected = {"Value": inputs.take("disableApiTermination")}

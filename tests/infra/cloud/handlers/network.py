@@ -132,7 +132,9 @@ def vpc_peering_connection(place: Place, inputs: Inputs) -> Made:
     )
     if inputs.get("autoAccept", False):
         refuse.accepted_from_afar(place, params.get("PeerRegion", place.region))
-    refuse.overlapping_peers(place, params["VpcId"], params.get("PeerRegion", place.region), params["PeerVpcId"])
+    refuse.overlapping_peers(
+        place, params["VpcId"], params.get("PeerRegion", place.region), params["PeerVpcId"]
+    )
     made: dict[str, Any] = place.client("ec2").create_vpc_peering_connection(
         **params, **tagged("vpc-peering-connection", inputs.tags())
     )["VpcPeeringConnection"]

@@ -146,7 +146,9 @@ def _target(target: Inputs) -> dict[str, Any]:
     params: dict[str, Any] = target.params(targetValue="TargetValue", disableScaleIn="DisableScaleIn")
     if metric := target.part("customizedMetricSpecification"):
         params["CustomizedMetricSpecification"] = {
-            **metric.params(metricName="MetricName", namespace="Namespace", statistic="Statistic", unit="Unit"),
+            **metric.params(
+                metricName="MetricName", namespace="Namespace", statistic="Statistic", unit="Unit"
+            ),
             "Dimensions": [
                 part.params(name="Name", value="Value") for part in metric.parts("metricDimensions")
             ],

@@ -128,7 +128,9 @@ def instance(place: Place, inputs: Inputs) -> Made:
     )
 
 
-def _replica(place: Place, inputs: Inputs, later: dict[str, Any], tags: list[dict[str, str]]) -> dict[str, Any]:
+def _replica(
+    place: Place, inputs: Inputs, later: dict[str, Any], tags: list[dict[str, str]]
+) -> dict[str, Any]:
     rds = place.client("rds")
     source = inputs.take("replicateSourceDb")
     # What the source has, the provider does not send.

@@ -95,7 +95,9 @@ def machine_in_wrong_form(place: Place, params: Mapping[str, Any]) -> None:
     (subnet,) = place.client("ec2").describe_subnets(SubnetIds=[params["SubnetId"]])["Subnets"]
     _check_user_data(len(params.get("UserData", "").encode()))
     _check_groups(place, params.get("SecurityGroupIds", []), subnet["VpcId"])
-    _check_type(place, params["InstanceType"], params["ImageId"], ebs_optimized=params.get("EbsOptimized", False))
+    _check_type(
+        place, params["InstanceType"], params["ImageId"], ebs_optimized=params.get("EbsOptimized", False)
+    )
     _check_profile(place, params)
     if params["InstanceType"] not in _offered(place.region, subnet["AvailabilityZone"]):
         raise RefusedError(f"{params['InstanceType']} is not offered in {subnet['AvailabilityZone']}")

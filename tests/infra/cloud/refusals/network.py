@@ -90,7 +90,9 @@ def endpoint_in_wrong_form(place: Place, params: Mapping[str, Any]) -> None:
         ]
     )["VpcEndpoints"]
     if same:
-        raise RefusedError(f"the network has an endpoint with private names of {params['ServiceName']} already")
+        raise RefusedError(
+            f"the network has an endpoint with private names of {params['ServiceName']} already"
+        )
 
 
 def accepted_from_afar(place: Place, peer_region: str) -> None:

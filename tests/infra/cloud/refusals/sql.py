@@ -23,7 +23,12 @@ _VERSIONS: Final[Mapping[str, Sequence[str]]] = {
     "mysql": ("5.7", "8.0", "8.4"),
 }
 
-_STATIC: Final = ("max_connections_static", "innodb_log_file_size", "innodb_buffer_pool_instances", "skip_name_resolve")
+_STATIC: Final = (
+    "max_connections_static",
+    "innodb_log_file_size",
+    "innodb_buffer_pool_instances",
+    "skip_name_resolve",
+)
 """Parameters that take effect at a restart only."""
 
 _MOST_REPLICAS: Final = 15
@@ -118,8 +123,12 @@ def groups_that_do_not_fit(place: Place, params: Mapping[str, Any], engine: str,
         family = f"{engine}{'.'.join(str(version).split('.')[:2])}"
         if group["DBParameterGroupFamily"] != family:
             raise RefusedError(f"{name} is of family {group['DBParameterGroupFamily']}, not {family}")
-    (subnets,) = rds.describe_db_subnet_groups(DBSubnetGroupName=params["DBSubnetGroupName"])["DBSubnetGroups"]
-    found = place.client("ec2").describe_security_groups(GroupIds=params["VpcSecurityGroupIds"])["SecurityGroups"]
+    (subnets,) = rds.describe_db_subnet_groups(DBSubnetGroupName=params["DBSubnetGroupName"])[
+        "DBSubnetGroups"
+    ]
+    found = place.client("ec2").describe_security_groups(GroupIds=params["VpcSecurityGroupIds"])[
+        "SecurityGroups"
+    ]
     if {group["VpcId"] for group in found} != {subnets["VpcId"]}:
         raise RefusedError("the security groups are of another network than the subnets")
 

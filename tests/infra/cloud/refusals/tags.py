@@ -13,7 +13,7 @@ _TAG: Final = re.compile(r"[\w\s.:/=+\-@]*")
 
 
 def check_tags(tags: Mapping[str, str]) -> None:
-    """At most 50, none of AWS's own, keys up to 128 and values up to 256 characters that all services take."""
+    """At most 50, none of AWS's own, short, and of characters that all services take."""
     if len(tags) > 50:
         raise RefusedError(f"{len(tags)} tags are more than 50")
     for key, value in tags.items():
