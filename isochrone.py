@@ -7,6 +7,7 @@ from typing import Final
 import typer
 
 from bench import commands as bench_commands
+from infra import sql_commands
 from infra.commands import preview
 from lab import commands as lab_commands
 from lab.compare_command import compare
@@ -21,6 +22,7 @@ app: Final = typer.Typer(
 app.command()(compare)
 app.add_typer(lab_commands.app, name="lab", help="Run one architecture on this machine.")
 app.command()(preview)
+app.add_typer(sql_commands.app, name="sql", help="Promote or restore a SQL server on AWS.")
 app.command("meters")(bench_commands.meters)
 app.command("report")(bench_commands.report)
 

@@ -9,8 +9,6 @@ from typing import Annotated, Any, Final
 
 import typer
 import yaml
-from rich.console import Console
-from rich.markup import escape
 
 from infra.changes import changes
 from infra.cost import estimate
@@ -22,10 +20,7 @@ from infra.preview_view import rendered, rendered_changes
 from infra.prices import prices_2015
 from infra.regions import matrix
 from infra.stack_config import described_by, read_config
-
-# Keys have colons, which would make emoji of some.
-OUT: Final = Console(emoji=False)
-ERR: Final = Console(stderr=True, emoji=False)
+from infra.terminal import OUT, reported
 
 MATRIX: Final = "2024"
 """The round trips by which a preview says who is nearest to whom: the newest that are known."""
@@ -52,15 +47,12 @@ def preview(
     stacks: Annotated[Path, typer.Option(help="The directory of the Pulumi.<stack>.yaml files.")] = STACKS,
 ) -> None:
     """Show what `pulumi up` would make of a stack: resources, data, routing, cost. Needs no account."""
-    try:
+    with reported():
         found = preview_stack(stack, stacks, overrides(config or ()))
         told = found.as_json()
         different = (
             changes(against, earlier_preview(against, stack, config or (), stacks), told) if against else None
         )
-    except InfraError as error:
-        ERR.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
     if as_json:
         more = {"changes": different.as_json()} if different else {}
         typer.echo(json.dumps({**told, **more}, indent=2, ensure_ascii=False))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from infra.architecture import Architecture
-from infra.capacity import most_nodes
+from infra.capacity import CORE_MACHINES, most_nodes
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def _instances(a: Architecture) -> Iterator[Order]:
     for region in a.nodes.regions:
         yield Order(region, a.nodes.instance_type, most_nodes(a))
     if a.core:
-        yield Order(a.home, a.core.instance_type, 2)
+        yield Order(a.home, a.core.instance_type, CORE_MACHINES)
     if a.redis.instance_type:
         yield Order(a.home, a.redis.instance_type, 1 + a.redis.standbys)
     yield Order(a.home, a.monitoring.instance_type, 1)

@@ -108,7 +108,7 @@ class Secrets(pulumi.ComponentResource):
                 additional_secret_outputs=["secretString"],
             ),
         )
-        return pulumi.Output.secret(version.secret_string).apply(_present)
+        return pulumi.Output.secret(version.secret_string.apply(_present))
 
     def _made(self) -> pulumi.Output[str]:
         made = aws.secretsmanager.get_random_password_output(

@@ -109,18 +109,19 @@ def steps(stack: str) -> tuple[Step, ...]:
     )
 
 
-def missing(pulumi: str | None, plugins: str, version: str) -> str | None:
+def missing(pulumi: str | None, plugins: str, version: str, on_path: str | None = None) -> str | None:
     """Why the engine cannot be tried here; None when it can.
 
     Args:
         pulumi: where the engine's program is; None when it is not there.
         plugins: what `pulumi plugin ls --json` said.
         version: the version of the AWS provider that the program asks for.
+        on_path: where a provider plugin is on the path, which the engine takes before any other.
     """
     if pulumi is None:
         return "the program `pulumi` is not installed: https://www.pulumi.com/docs/install/"
     found = [each["version"] for each in json.loads(plugins or "[]") if each["name"] == "aws"]
-    if version in found:
+    if version in found or on_path:
         return None
     there = f"there is {', '.join(found)}" if found else "there is none"
     return (

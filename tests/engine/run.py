@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,7 +39,8 @@ def main(stacks: Sequence[str]) -> int:
     if unknown := set(stacks) - set(plan.STACKS):
         _say(f"there is no stack {', '.join(sorted(unknown))}; there are {', '.join(plan.STACKS)}")
         return 2
-    if why := plan.missing(shutil.which("pulumi"), _plugins(), f"{version('pulumi-aws')}"):
+    pulumi, provider = shutil.which("pulumi"), shutil.which("pulumi-resource-aws")
+    if why := plan.missing(pulumi, _plugins(), version("pulumi-aws"), provider):
         _say(f"NOT TRIED: {why}")
         return plan.NOT_INSTALLED
     failed = []
@@ -132,6 +134,7 @@ def _server() -> Iterator[str]:
         server.stop()
 
 
+@cache
 def _client(service: str, region: str, endpoint: str) -> Any:
     import boto3  # noqa: PLC0415 - a second that a machine without an engine need not wait for
 

@@ -94,6 +94,7 @@ def test_where_something_is_missing_it_says_what(
 
 def test_where_all_is_installed_it_is_tried() -> None:
     assert plan.missing("/bin/pulumi", PLUGINS, "7.51.1") is None
+    assert plan.missing("/bin/pulumi", "", "7.51.1", "/bin/pulumi-resource-aws") is None
 
 
 def test_untried_is_a_status_of_its_own() -> None:

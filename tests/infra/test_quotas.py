@@ -25,8 +25,9 @@ def architecture(stack: str, *, maximum: int = 2) -> Architecture:
     return replace(a, nodes=replace(a.nodes, scaling=replace(a.nodes.scaling, maximum=maximum)))
 
 
-def test_the_baseline_needs_the_cores_of_its_nodes_and_of_the_monitoring_machine() -> None:
-    assert needed(architecture("baseline", maximum=1), CORES) == {HOME: 32 + 1}
+def test_the_baseline_needs_the_cores_of_its_one_node_and_of_the_monitoring_machine() -> None:
+    assert needed(architecture("baseline", maximum=9), CORES) == {HOME: 32 + 1}
+    assert needed(architecture("baseline", maximum=9), ADDRESSES) == {HOME: 1}
 
 
 def test_geo_i_needs_cores_for_both_cores_and_redis_at_home() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from copy import deepcopy
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -285,12 +286,13 @@ def test_users_of_several_regions_are_routed_by_latency_or_by_where_they_are(pol
     assert parse("geo-ii", text).routing.policy == policy
 
 
-def test_a_match_may_be_written_as_a_time_or_as_a_text() -> None:
-    config = changed(config_of("geo-i"), {"nodes.schedules": [MATCH]})
+def test_a_time_may_be_written_with_quotes_or_without() -> None:
+    config = changed(config_of("geo-i"), {"nodes.schedules": [MATCH], "expiry": MATCH["end"]})
     as_text = text_of(config)
-    as_time = as_text.replace(f"'{MATCH['start']}'", str(MATCH["start"]))
+    as_time = as_text.replace("'", "")
     assert as_time != as_text
     assert parse("geo-i", as_time) == parse("geo-i", as_text)
+    assert parse("geo-i", as_text).expiry == datetime(2026, 7, 19, 22, tzinfo=UTC)
 
 
 def test_a_missing_file_names_the_stacks_that_there_are() -> None:

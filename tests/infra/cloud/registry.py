@@ -43,8 +43,8 @@ Lookup = Callable[[Place, Inputs], Mapping[str, Any]]
 HANDLERS: Final[dict[str, Handler]] = {}
 LOOKUPS: Final[dict[str, Lookup]] = {}
 
-GLOBAL_MODULES: Final = ("aws:iam/", "aws:route53/")
-"""The modules whose resources are in no region."""
+GLOBAL: Final = ("aws:iam/", "aws:route53/", "aws:index/getCallerIdentity:", "aws:index/getPartition:")
+"""How the tokens begin of what is in no region."""
 
 
 def handler(type_: str) -> Callable[[Handler], Handler]:
@@ -68,5 +68,5 @@ def lookup(token: str) -> Callable[[Lookup], Lookup]:
 
 
 def is_global(type_: str) -> bool:
-    """Whether resources of a type are in no region."""
-    return type_.startswith(GLOBAL_MODULES)
+    """Whether a type of resource, or a look-up, is in no region."""
+    return type_.startswith(GLOBAL)

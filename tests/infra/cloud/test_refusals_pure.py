@@ -152,7 +152,7 @@ BAD: dict[str, tuple[Callable[[], None], str]] = {
         "longer than 6144",
     ),
     "a long role name": (lambda: identity.misnamed("x" * 65), "does not match"),
-    "a role's description": (lambda: identity.misdescribed("the node’s role"), "does not match"),
+    "a role's description": (lambda: identity.misdescribed("a tab\u2019s role"), "does not match"),
     "a secret's name": (lambda: identity.secret_misnamed("redis password"), "does not match"),
     "a recovery window": (lambda: identity.secret_gone_wrong(3), "recovery window"),
     "a key's deletion": (lambda: identity.key_gone_wrong(3), "deletion"),

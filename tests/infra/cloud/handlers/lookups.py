@@ -88,7 +88,7 @@ def orderable_db_instance(place: Place, inputs: Inputs) -> Mapping[str, Any]:
     inputs.take("engine")
     for key in ("engineVersion", "storageType", "vpc", "supportsIops", "supportsStorageEncryption"):
         inputs.get(key)
-    wanted = inputs.get("preferredInstanceClasses") or [inputs.take("instanceClass")]
+    wanted = [*inputs.get("preferredInstanceClasses", []), *filter(None, [inputs.get("instanceClass")])]
     found = [class_ for class_ in wanted if is_orderable(class_)]
     if not found:
         raise RefusedError(f"no orderable class among {', '.join(wanted)}")

@@ -138,7 +138,12 @@ def policy(place: Place, inputs: Inputs) -> Made:
         params["TargetTrackingConfiguration"] = _target(target)
     refuse.no_group(place, params["AutoScalingGroupName"])
     refuse.policy_in_wrong_form(place, params)
-    made = place.client("autoscaling").put_scaling_policy(**params)
+    autoscaling = place.client("autoscaling")
+    autoscaling.put_scaling_policy(**params)
+    # moto does not answer with the ARN.
+    (made,) = autoscaling.describe_policies(
+        AutoScalingGroupName=params["AutoScalingGroupName"], PolicyNames=[params["PolicyName"]]
+    )["ScalingPolicies"]
     return Made(params["PolicyName"], {"arn": made["PolicyARN"]})
 
 

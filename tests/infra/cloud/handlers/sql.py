@@ -139,6 +139,8 @@ def _replica(
     master = refuse.unreplicable(place, source, params)
     refuse.server_in_wrong_form({**_of(master), **params}, replica=True)
     refuse.groups_that_do_not_fit(place, params, master["Engine"], master["EngineVersion"])
+    # moto looks for the subnet group in the source's region.
+    later |= {"DBSubnetGroupName": params.pop("DBSubnetGroupName")} if "DBSubnetGroupName" in params else {}
     made = rds.create_db_instance_read_replica(
         SourceDBInstanceIdentifier=source,
         **({"SourceRegion": source.split(":")[3]} if source.startswith("arn:") else {}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Final
 
 import boto3
@@ -16,6 +16,9 @@ Record = Mapping[str, Any]
 _CONTINENTS: Final = ("AF", "AN", "AS", "EU", "NA", "OC", "SA")
 _DIVIDED: Final = ("US", "UA")
 """The countries of which Route 53 knows parts."""
+
+_PRIVATE: Final = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+"""Addresses of networks of one's own; moto's public addresses are of 127.0.0.0/8."""
 
 _POLICIES: Final = ("Region", "GeoLocation", "MultiValueAnswer")
 
@@ -132,8 +135,9 @@ def check_that_checks_nothing(config: Mapping[str, Any]) -> None:
         return
     if not {"IPAddress", "FullyQualifiedDomainName"} & set(config):
         raise RefusedError("a health check needs an address or a name")
-    if "IPAddress" in config and not IPv4Address(config["IPAddress"]).is_global:
-        raise RefusedError(f"{config['IPAddress']} cannot be reached from the world")
+    address = IPv4Address(config.get("IPAddress", "192.0.2.1"))
+    if any(address in network for network in _PRIVATE):
+        raise RefusedError(f"{address} cannot be reached from the world")
     if config.get("RequestInterval", 30) not in (10, 30):
         raise RefusedError("a health check asks every 10 or 30 s")
     if not 1 <= config.get("FailureThreshold", 3) <= 10:

