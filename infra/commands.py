@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -24,6 +25,8 @@ from infra.terminal import OUT, reported
 
 MATRIX: Final = "2024"
 """The round trips by which a preview says who is nearest to whom: the newest that are known."""
+
+ONLY_2015: Final = "only the prices of 2015 are known; today's are not, and none is made up"
 
 STACKS: Final = Path() if any(Path().glob("Pulumi.*.yaml")) else Path(__file__).parents[1]
 """Where the stack files are unless told: the working directory, or else the checkout that this is part of."""
@@ -92,4 +95,5 @@ def preview_stack(stack: str, root: Path, over: Mapping[str, Any]) -> Preview:
     if isinstance(described, ImageSpec):
         return preview_of(stack, f"The machine image {described.image}", declaration)
     cost = estimate(described, prices_2015())
+    cost = replace(cost, notes=(ONLY_2015, *cost.notes))
     return preview_of(stack, described.title, declaration, described, matrix(MATRIX), cost)

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 
 import pulumi
-from pulumi.runtime.config import CONFIG
+from pulumi.runtime import register_stack_transformation
+from pulumi.runtime.config import CONFIG, is_config_secret
 
 from infra import flows, preflight
 from infra.architecture import Architecture
@@ -16,6 +17,7 @@ from infra.core_group import CoreGroup, CoreGroupArgs
 from infra.dns import Routing, RoutingArgs, Zone, ZoneArgs
 from infra.errors import InfraError
 from infra.flows import Role
+from infra.guard_rails import GuardRails
 from infra.identity import Identity, IdentityArgs
 from infra.image_spec import image_from_config, is_image
 from infra.image_stack import declare_images
@@ -43,9 +45,12 @@ def run() -> None:
     try:
         values: Mapping[str, str] = CONFIG.get()
         if is_image(values):
-            declare_images(image_from_config(pulumi.get_stack(), values))
+            images = image_from_config(pulumi.get_stack(), values)
+            register_stack_transformation(GuardRails(protect=False))
+            declare_images(images)
         else:
-            declare(from_config(pulumi.get_stack(), values), given_secrets(values))
+            secret = [key for key in values if is_config_secret(key)]
+            declare(from_config(pulumi.get_stack(), values, secret), given_secrets(values))
     except InfraError as error:
         raise pulumi.RunError(str(error)) from error
 
@@ -81,6 +86,7 @@ def declare(architecture: Architecture, given: Mapping[str, str]) -> None:
     site = Site(architecture)
     allowed = rules(site)
     check_given(architecture, given)
+    register_stack_transformation(GuardRails(architecture.protect))
     preflight.check_offers(site)
     preflight.check_quotas(site)
     name = architecture.name

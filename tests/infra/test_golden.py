@@ -102,6 +102,10 @@ def test_the_engine_test_gives_every_service_that_is_used_an_address(stack: str)
     assert used <= set(plan.SERVICES)
 
 
+def test_the_cost_says_that_it_is_at_old_prices() -> None:
+    assert previewed("geo-ii").as_json()["cost_notes"][0].startswith("only the prices of 2015 are known")
+
+
 @pytest.mark.parametrize("stack", ["baseline", "geo-i", "geo-ii"])
 def test_an_export_says_where_the_service_is(stack: str) -> None:
     assert "play.market.example" in json.dumps(previewed(stack).declaration.exports)

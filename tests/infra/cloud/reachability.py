@@ -87,7 +87,7 @@ class Networks:
         return found
 
     def open_to_world(self, spot: Spot, port: int) -> bool:
-        """Whether somebody out in the world can open a connection to a port, if the machine has an address."""
+        """Whether the world can open a connection to a port, if the machine has a public address."""
         route = self._route(spot.subnet, SOMEBODY)
         somebody = Spot("", "", "", SOMEBODY, ())
         return (

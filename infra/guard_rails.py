@@ -1,0 +1,226 @@
+"""What no resource of a stack may be, whoever declares it: a violation fails the program with its name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from ipaddress import IPv4Network
+from typing import Any, Final
+
+import pulumi
+
+from infra.addresses import AddressPlanError, check_disjoint
+from infra.errors import InfraError
+from infra.flows import HTTP_PORT, HTTPS_PORT
+
+OPEN_PORTS: Final = frozenset({HTTP_PORT, HTTPS_PORT})
+"""What the world may reach."""
+
+WIDE: Final = 8
+"""An address range of a shorter prefix than this is the world: no network of ours is as large."""
+
+STACK_TAG: Final = "isochrone:stack"
+
+DATA: Final = frozenset(
+    {
+        "aws:ebs/volume:Volume",
+        "aws:kms/key:Key",
+        "aws:rds/instance:Instance",
+        "aws:route53/zone:Zone",
+        "aws:secretsmanager/secret:Secret",
+    }
+)
+"""The types that hold what cannot be made again."""
+
+_LAUNCH_TEMPLATE: Final = "aws:ec2/launchTemplate:LaunchTemplate"
+_POLICIES: Final[Mapping[str, str]] = {
+    "aws:iam/policy:Policy": "policy",
+    "aws:iam/role:Role": "assume_role_policy",
+    "aws:iam/rolePolicy:RolePolicy": "policy",
+    "aws:kms/key:Key": "policy",
+    "aws:secretsmanager/secret:Secret": "policy",
+    "aws:sns/topicPolicy:TopicPolicy": "policy",
+}
+
+
+class GuardRailError(InfraError):
+    """A resource is what none may be; the message names it and says what to change."""
+
+
+@dataclass
+class GuardRails:
+    """The guard rails of one stack, as a transformation of all that it declares.
+
+    Args:
+        protect: whether the stack's data is protected.
+    """
+
+    protect: bool
+    _networks: dict[str, IPv4Network] = field(default_factory=dict)
+
+    def __call__(self, args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
+        """Refuse a resource that is what none may be, as soon as it is declared.
+
+        Raises:
+            GuardRailError: with every violation of the resource.
+        """
+        props: Mapping[str, Any] = args.props or {}
+        found = [*violations(args.type_, props), *self._unprotected(args), *self._overlapping(args)]
+        _refuse(args.type_, args.name, found)
+        policy = _POLICIES.get(args.type_)
+        if policy is None or props.get(policy) is None:
+            return None
+        check = partial(_checked_policy, args.type_, args.name)
+        checked = {**props, policy: pulumi.Output.from_input(props[policy]).apply(check)}
+        return pulumi.ResourceTransformationResult(checked, args.opts)
+
+    def _unprotected(self, args: pulumi.ResourceTransformationArgs) -> Iterator[str]:
+        if self.protect and args.type_ in DATA and not args.opts.protect:
+            yield "holds data and is not protected: declare it with protect=True"
+
+    def _overlapping(self, args: pulumi.ResourceTransformationArgs) -> Iterator[str]:
+        if args.type_ != "aws:ec2/vpc:Vpc":
+            return
+        self._networks[args.name] = IPv4Network(args.props["cidr_block"])
+        try:
+            check_disjoint(self._networks)
+        except AddressPlanError as error:
+            yield f"{error}: networks that may be peered have to be apart"
+
+
+def violations(type_: str, props: Mapping[str, Any]) -> Iterator[str]:
+    """What a resource is that none may be.
+
+    Args:
+        type_: its type token.
+        props: its inputs by their Python names; what is not known yet is left to AWS.
+    """
+    if type_.startswith("aws:"):
+        yield from _untagged(type_, props)
+    yield from _CHECKS.get(type_, _nothing)(props)
+
+
+def policy_violations(document: str) -> Iterator[str]:
+    """What a policy allows that none may allow.
+
+    An action of any kind, or any resource without a condition that bounds it; and to be used by anybody.
+
+    Args:
+        document: the policy as JSON.
+    """
+    statements = json.loads(document)["Statement"]
+    for statement in [statements] if isinstance(statements, dict) else statements:
+        if statement["Effect"] != "Allow":
+            continue
+        for action in _listed(statement.get("Action", "*")):
+            if action == "*" or action.endswith(":*"):
+                yield f"allows every action ({action}): name those that are needed"
+        bounded = bool(statement.get("Condition"))
+        if "Resource" in statement and "*" in _listed(statement["Resource"]) and not bounded:
+            actions = ", ".join(_listed(statement.get("Action", "*")))
+            yield f"allows {actions} on every resource: name those that are meant, or add a condition"
+        if "*" in _principals(statement.get("Principal", {})) and not bounded:
+            yield "is open to everybody: name the principal"
+
+
+def _principals(principal: Any) -> list[str]:
+    if isinstance(principal, str):
+        return [principal]
+    return [each for names in principal.values() for each in _listed(names)]
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _checked_policy(type_: str, name: str, document: str) -> str:
+    _refuse(type_, name, list(policy_violations(document)))
+    return document
+
+
+def _refuse(type_: str, name: str, found: Sequence[str]) -> None:
+    if found:
+        raise GuardRailError(
+            "\n".join([f"{type_} {name} is not allowed:", *(f"  {violation}" for violation in found)])
+        )
+
+
+def _nothing(_: Mapping[str, Any]) -> Iterator[str]:
+    yield from ()
+
+
+def _untagged(type_: str, props: Mapping[str, Any]) -> Iterator[str]:
+    if type_ == _LAUNCH_TEMPLATE:
+        for specification in props.get("tag_specifications") or [None]:
+            if specification is None or STACK_TAG not in (specification.tags or {}):
+                yield f"lacks the tag {STACK_TAG} on what it launches"
+        return
+    if "tags" not in props:
+        return
+    tags = props["tags"] or {}
+    keys = tags if isinstance(tags, Mapping) else {tag.key for tag in tags}
+    if STACK_TAG not in keys:
+        yield f"lacks the tag {STACK_TAG}: give it the tags of its site"
+
+
+def _ingress(props: Mapping[str, Any]) -> Iterator[str]:
+    source = props.get("cidr_ipv4")
+    wide = isinstance(source, str) and IPv4Network(source).prefixlen < WIDE
+    first, last = props.get("from_port"), props.get("to_port")
+    if (wide or props.get("cidr_ipv6")) and not (first == last and first in OPEN_PORTS):
+        yield f"opens {first} to {last} to the world: only 443 and 80 may be open"
+
+
+def _security_group(props: Mapping[str, Any]) -> Iterator[str]:
+    if props.get("ingress") or props.get("egress"):
+        yield "has rules of its own: declare each as a resource, where it is checked"
+
+
+def _machine(props: Mapping[str, Any]) -> Iterator[str]:
+    yield from _metadata(props.get("metadata_options"))
+    disk = props.get("root_block_device")
+    if disk is None or disk.encrypted is not True:
+        yield "has a root disk that is not encrypted"
+
+
+def _launch_template(props: Mapping[str, Any]) -> Iterator[str]:
+    yield from _metadata(props.get("metadata_options"))
+    disks = props.get("block_device_mappings") or []
+    if not disks or any(disk.ebs is None or disk.ebs.encrypted != "true" for disk in disks):
+        yield "launches machines with a disk that is not encrypted"
+
+
+def _metadata(options: Any) -> Iterator[str]:
+    if options is None or options.http_tokens != "required":
+        yield "answers metadata requests without a token: set http_tokens to required"
+
+
+def _sql(props: Mapping[str, Any]) -> Iterator[str]:
+    if props.get("storage_encrypted") is not True:
+        yield "is not encrypted"
+    if props.get("publicly_accessible") is not False:
+        yield "has a public address: set publicly_accessible to False"
+
+
+def _encrypted(props: Mapping[str, Any]) -> Iterator[str]:
+    if props.get("encrypted") is not True:
+        yield "is not encrypted"
+
+
+def _image(props: Mapping[str, Any]) -> Iterator[str]:
+    if props.get("imds_support") != "v2.0":
+        yield "has machines that answer metadata requests without a token: set imds_support to v2.0"
+
+
+_CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]]] = {
+    "aws:ebs/volume:Volume": _encrypted,
+    "aws:ec2/ami:Ami": _image,
+    "aws:ec2/amiCopy:AmiCopy": _encrypted,
+    "aws:ec2/instance:Instance": _machine,
+    "aws:ec2/securityGroup:SecurityGroup": _security_group,
+    "aws:rds/instance:Instance": _sql,
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _ingress,
+    _LAUNCH_TEMPLATE: _launch_template,
+}

@@ -1,0 +1,126 @@
+"""An architecture that chooses otherwise wherever it can: current machines, chained replicas, Sentinel."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from infra.flows import Place
+from infra.regions import REGIONS
+from tests.infra.cloud.every_machine import EveryMachine
+from tests.infra.cloud.every_network import EveryNetwork
+from tests.infra.cloud.every_store import EveryStore
+from tests.infra.cloud.every_watch import EveryWatch, records
+from tests.infra.cloud.view import View
+
+STACK = "otherwise"
+
+START = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
+END, EXPIRY = START + timedelta(hours=3), START + timedelta(days=2)
+CERTIFICATE = "-----BEGIN CERTIFICATE----- made up for a test -----END CERTIFICATE-----"
+
+TEXT = f"""
+config:
+  isochrone:title: Everything otherwise
+  isochrone:home: eu-west-1
+  isochrone:domain: market.example
+  isochrone:hardware: current
+  isochrone:protect: false
+  isochrone:zones: 3
+  isochrone:expiry: {EXPIRY.isoformat()}
+  isochrone:certificate: given
+  isochrone:secrets: {{tls-certificate: {{secure: "{CERTIFICATE}"}}}}
+  isochrone:alarms: {{email: operators@market.example}}
+  isochrone:nodes:
+    regions: [us-east-1, us-west-2, eu-west-1, ap-southeast-1, ap-southeast-2, ap-northeast-1]
+    instance-type: m3.2xlarge
+    api-processes: 4
+    volume: {{size-gib: 140, iops: 4000}}
+    scaling: {{policy: connections, minimum: 1, maximum: 3, connections-per-node: 20000}}
+    schedules:
+    - {{name: final, start: {START.isoformat()}, end: {END.isoformat()}, per-region: 4}}
+  isochrone:core:
+    instance-type: m3.medium
+    volume: {{size-gib: 20}}
+  isochrone:redis:
+    placement: replicated
+    instance-type: m2.xlarge
+    volume: {{size-gib: 140, iops: 4000}}
+    standbys: 2
+  isochrone:sql:
+    placement: replicated
+    instance-class: db.r3.2xlarge
+    volume: {{size-gib: 100, iops: 1000}}
+    replica-class: db.m3.medium
+    replica-regions: [us-east-1, us-west-2, ap-southeast-1, ap-northeast-1, ap-southeast-2]
+    limits: {{replicas-per-source: 2, chain-length: 2}}
+  isochrone:routing:
+    policy: geolocation
+    ttl-s: 30
+"""
+
+
+class TestNetwork(EveryNetwork):
+    pass
+
+
+class TestMachine(EveryMachine):
+    pass
+
+
+class TestStore(EveryStore):
+    pass
+
+
+class TestWatch(EveryWatch):
+    pass
+
+
+class TestOtherwise:
+    def test_replicas_are_chained_when_the_limits_ask_for_it(self, view: View) -> None:
+        sources = view.site.architecture.sql_placement.source_of
+        assert set(sources) == {
+            "us-east-1",
+            "us-west-2",
+            "ap-southeast-1",
+            "ap-northeast-1",
+            "ap-southeast-2",
+        }
+        chained = {region for region, source in sources.items() if source != "eu-west-1"}
+        assert len(chained) == 3
+        for region in sources:
+            expected = 7 if region in sources.values() else 0
+            assert view.server(region)["BackupRetentionPeriod"] == expected
+
+    def test_standbys_and_their_sentinels_are_told_of_each_other(self, view: View) -> None:
+        hosts = [machine["PrivateIpAddress"] for machine in view.instances("redis")]
+        assert len(hosts) == 3
+        told = view.told(Place("redis", "eu-west-1"))
+        assert [document["redis"]["runs"] for document in told] == ["master", "replica", "replica"]
+        for document in told:
+            assert [sentinel["host"] for sentinel in document["redis"]["sentinels"]] == hosts
+
+    def test_a_match_has_its_machines_and_their_addresses_and_then_the_stack_expires(
+        self, view: View
+    ) -> None:
+        for region in view.site.architecture.nodes.regions:
+            (group,) = view.groups(region, "node")
+            found = view.client("autoscaling", region).describe_scheduled_actions(
+                AutoScalingGroupName=group["AutoScalingGroupName"]
+            )["ScheduledUpdateGroupActions"]
+            sizes = {action["StartTime"]: (action["MinSize"], action.get("MaxSize")) for action in found}
+            assert sizes[START] == (4, 4)
+            assert sizes[END][0] == 1
+            assert sizes[EXPIRY] == (0, 0)
+
+    def test_the_given_certificate_is_where_every_node_reads_it(self, view: View) -> None:
+        client = view.client("secretsmanager")
+        name = "isochrone/otherwise/tls-certificate"
+        assert client.get_secret_value(SecretId=name)["SecretString"] == CERTIFICATE
+        copies = {c["Region"] for c in client.describe_secret(SecretId=name)["ReplicationStatus"]}
+        assert copies == set(view.site.architecture.nodes.regions) - {"eu-west-1"}
+        assert CERTIFICATE in view.declared.secrets
+
+    def test_users_everywhere_have_an_answer_also_where_nobody_is(self, view: View) -> None:
+        places = [record["GeoLocation"] for record in records(view, view.site.play_name)]
+        assert {"CountryCode": "*"} in places
+        assert set(REGIONS) > set(view.site.architecture.nodes.regions)

@@ -1,0 +1,170 @@
+"""No resource gets past the guard rails: each violation is refused with the resource's name."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+import pytest
+from pulumi.runtime import register_stack_transformation
+
+from infra.errors import InfraError
+from infra.guard_rails import GuardRailError, GuardRails, policy_violations
+from infra.offline import declare
+
+TAGS = {"isochrone:stack": "test"}
+REGION = "eu-west-1"
+IMDSV2 = aws.ec2.InstanceMetadataOptionsArgs(http_tokens="required")
+ENCRYPTED = aws.ec2.InstanceRootBlockDeviceArgs(encrypted=True)
+PROTECTED = pulumi.ResourceOptions(protect=True)
+OPEN_TO_ALL = json.dumps(
+    {"Statement": {"Effect": "Allow", "Principal": "*", "Action": "sns:Publish", "Resource": "arn:x"}}
+)
+
+
+def guarded(declares: Callable[[], object], *, protect: bool = True) -> None:
+    def program() -> None:
+        register_stack_transformation(GuardRails(protect))
+        declares()
+
+    declare("test", {}, program)
+
+
+def instance(**changes: Any) -> aws.ec2.Instance:
+    right: dict[str, Any] = {"metadata_options": IMDSV2, "root_block_device": ENCRYPTED, "tags": TAGS}
+    return aws.ec2.Instance("it", region=REGION, ami="ami-1", **{**right, **changes})
+
+
+def ingress(port: int, source: str) -> aws.vpc.SecurityGroupIngressRule:
+    return aws.vpc.SecurityGroupIngressRule(
+        "it",
+        region=REGION,
+        security_group_id="sg-1",
+        ip_protocol="tcp",
+        from_port=port,
+        to_port=port,
+        cidr_ipv4=source,
+        tags=TAGS,
+    )
+
+
+def server(opts: pulumi.ResourceOptions | None = None, **changes: Any) -> aws.rds.Instance:
+    right: dict[str, Any] = {"storage_encrypted": True, "publicly_accessible": False, "tags": TAGS}
+    return aws.rds.Instance(
+        "it", region=REGION, instance_class="db.r5.large", **{**right, **changes}, opts=opts or PROTECTED
+    )
+
+
+def template(**changes: Any) -> aws.ec2.LaunchTemplate:
+    disk = aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(encrypted="true")
+    right: dict[str, Any] = {
+        "metadata_options": aws.ec2.LaunchTemplateMetadataOptionsArgs(http_tokens="required"),
+        "block_device_mappings": [aws.ec2.LaunchTemplateBlockDeviceMappingArgs(ebs=disk)],
+        "tag_specifications": [
+            aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type="instance", tags=TAGS)
+        ],
+    }
+    return aws.ec2.LaunchTemplate("it", region=REGION, **{**right, **changes})
+
+
+def networks(*ranges: str) -> None:
+    for number, cidr in enumerate(ranges):
+        aws.ec2.Vpc(f"it-{number}", region=REGION, cidr_block=cidr, tags=TAGS)
+
+
+RIGHT: list[Callable[[], object]] = [
+    instance,
+    server,
+    template,
+    lambda: ingress(443, "0.0.0.0/0"),
+    lambda: ingress(6379, "10.1.0.0/17"),
+    lambda: networks("10.1.0.0/16", "10.2.0.0/16"),
+]
+
+WRONG: list[tuple[Callable[[], object], str]] = [
+    (lambda: instance(tags=None), "lacks the tag"),
+    (lambda: instance(metadata_options=None), "without a token"),
+    (lambda: instance(root_block_device=None), "not encrypted"),
+    (lambda: ingress(6379, "0.0.0.0/0"), "to the world"),
+    (lambda: ingress(22, "0.0.0.0/1"), "to the world"),
+    (lambda: server(storage_encrypted=False), "not encrypted"),
+    (lambda: server(publicly_accessible=True), "public address"),
+    (lambda: server(pulumi.ResourceOptions()), "is not protected"),
+    (lambda: template(metadata_options=None), "without a token"),
+    (lambda: template(block_device_mappings=[]), "not encrypted"),
+    (lambda: template(tag_specifications=None), "lacks the tag"),
+    (lambda: networks("10.1.0.0/16", "10.1.128.0/17"), "overlap"),
+    (
+        lambda: aws.ebs.Volume("it", region=REGION, availability_zone="a", tags=TAGS, opts=PROTECTED),
+        "not encrypted",
+    ),
+    (
+        lambda: aws.ec2.SecurityGroup(
+            "it",
+            region=REGION,
+            tags=TAGS,
+            ingress=[aws.ec2.SecurityGroupIngressArgs(from_port=1, to_port=1, protocol="tcp")],
+        ),
+        "rules of its own",
+    ),
+    (lambda: aws.sns.TopicPolicy("it", region=REGION, arn="arn:x", policy=OPEN_TO_ALL), "open to everybody"),
+]
+
+
+@pytest.mark.parametrize("declares", RIGHT)
+def test_what_is_right_passes(declares: Callable[[], object]) -> None:
+    guarded(declares)
+
+
+@pytest.mark.parametrize(("declares", "message"), WRONG)
+def test_what_is_wrong_is_refused_by_name(declares: Callable[[], object], message: str) -> None:
+    with pytest.raises(InfraError, match=r"(?s)\bit\b.* is not allowed|it-1 is not allowed") as caught:
+        guarded(declares)
+    assert message in str(caught.value)
+
+
+def test_a_stack_that_is_not_protected_may_lose_its_data() -> None:
+    guarded(lambda: server(pulumi.ResourceOptions()), protect=False)
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ({"Action": "*", "Resource": "arn:x"}, "allows every action"),
+        ({"Action": ["s3:GetObject", "ec2:*"], "Resource": "arn:x"}, r"every action \(ec2:\*\)"),
+        ({"Action": "ec2:AssociateAddress", "Resource": "*"}, "on every resource"),
+        ({"Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}, "open to everybody"),
+    ],
+)
+def test_a_policy_names_what_it_allows(statement: dict[str, Any], message: str) -> None:
+    (found,) = policy_violations(json.dumps({"Statement": [{"Effect": "Allow", **statement}]}))
+    assert re.search(message, found)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        {"Effect": "Deny", "Action": "*", "Resource": "*"},
+        {
+            "Effect": "Allow",
+            "Action": "ec2:DescribeInstances",
+            "Resource": "*",
+            "Condition": {"X": {"y": "z"}},
+        },
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}},
+    ],
+)
+def test_a_policy_that_is_bounded_passes(statement: dict[str, Any]) -> None:
+    assert list(policy_violations(json.dumps({"Statement": statement}))) == []
+
+
+def test_the_error_names_every_violation_of_a_resource() -> None:
+    with pytest.raises(InfraError) as caught:
+        guarded(lambda: instance(tags=None, metadata_options=None))
+    assert "lacks the tag" in str(caught.value)
+    assert "without a token" in str(caught.value)
+    assert isinstance(caught.value, GuardRailError)

@@ -1,0 +1,104 @@
+"""The program refuses what is wrong before it declares anything, and exports what people need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.answers import answer
+from infra.declaration import Declaration, of_type
+from infra.errors import InfraError
+from infra.offline import SECRET, declare
+from infra.program import given_secrets, run
+from infra.secrets import GivenSecretError
+from tests.infra.components import ROOT
+
+
+def config(stack: str, **changes: Any) -> dict[str, Any]:
+    """The stack's configuration with some of it changed; None takes a key out."""
+    text = (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
+    changed = {f"isochrone:{key.replace('_', '-')}": value for key, value in changes.items()}
+    found = {**yaml.safe_load(text)["config"], **changed}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def declared(stack: str, **changes: Any) -> Declaration:
+    return declare(stack, config(stack, **changes), run)
+
+
+@pytest.fixture(scope="module")
+def baseline() -> Declaration:
+    return declared("baseline")
+
+
+def test_it_exports_where_users_and_operators_go(baseline: Declaration) -> None:
+    assert baseline.exports["url"] == "wss://play.market.example/ws"
+    assert baseline.exports.keys() >= {"name_servers", "addresses", "dashboard_url", "monitoring_instance_id"}
+
+
+def test_no_export_is_or_has_a_secret(baseline: Declaration) -> None:
+    assert SECRET not in str(baseline.exports)
+
+
+def test_no_user_data_has_a_secret(baseline: Declaration) -> None:
+    found = [*of_type(baseline.resources, "aws:ec2/launchTemplate:LaunchTemplate")]
+    found += of_type(baseline.resources, "aws:ec2/instance:Instance")
+    assert len(found) == 2
+    assert all(SECRET not in str(resource.inputs.get("userData")) for resource in found)
+
+
+def test_where_data_is_on_the_node_there_is_no_other_machine_for_it(baseline: Declaration) -> None:
+    types = {resource.type for resource in baseline.resources}
+    assert "aws:rds/instance:Instance" not in types
+    assert "isochrone:infra:RedisServers" not in types
+    assert "isochrone:infra:CoreGroup" not in types
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"home": "mars-1", "zones": 9},
+            r"(?s)isochrone:home.*isochrone:zones|isochrone:zones.*isochrone:home",
+        ),
+        ({"certificate": "given"}, "pulumi config set --secret"),
+        ({"secrets": "plain"}, "give each secret by its key"),
+    ],
+)
+def test_what_is_wrong_is_refused_before_anything_is_declared(
+    changes: Mapping[str, Any], message: str
+) -> None:
+    asked: list[str] = []
+
+    def lookup(token: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        asked.append(token)
+        return answer(token, arguments)
+
+    with pytest.raises(InfraError, match=message):
+        declare("baseline", config("baseline", **changes), run, lookup)
+    assert asked == []
+
+
+def test_a_type_that_is_not_offered_is_refused_with_what_to_use_instead() -> None:
+    def lookup(token: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        answered = answer(token, arguments)
+        return {**answered, "instanceTypes": []} if "InstanceTypeOfferings" in token else answered
+
+    with pytest.raises(InfraError, match=r"c3\.8xlarge in eu-west-1.*c6i\.8xlarge"):
+        declare("baseline", config("baseline"), run, lookup)
+
+
+def test_given_secrets_are_read_by_key() -> None:
+    values = {"isochrone:secrets": '{"token-key": "a"}', "isochrone:home": "eu-west-1"}
+    assert given_secrets(values) == {"token-key": "a"}
+    assert given_secrets({}) == {}
+
+
+@pytest.mark.parametrize("value", ["hunter2", "[1]", '{"token-key": {"a": "hunter2"}}'])
+def test_given_secrets_of_another_form_are_refused_without_a_word_of_them(value: str) -> None:
+    with pytest.raises(GivenSecretError) as caught:
+        given_secrets({"isochrone:secrets": value})
+    assert "hunter2" not in str(caught.value)
