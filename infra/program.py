@@ -14,6 +14,7 @@ from infra.architecture import Architecture
 from infra.boot import Resolved, boot_settings
 from infra.boot_document import to_json
 from infra.core_group import CoreGroup, CoreGroupArgs
+from infra.cost import estimate
 from infra.dns import Routing, RoutingArgs, Zone, ZoneArgs
 from infra.errors import InfraError
 from infra.flows import Role
@@ -27,6 +28,7 @@ from infra.network import RegionNetwork, RegionNetworkArgs
 from infra.node_group import NodeGroup, NodeGroupArgs
 from infra.observability import Observability, ObservabilityArgs
 from infra.peering import Peering, PeeringArgs
+from infra.prices import prices_2015
 from infra.redis_servers import RedisServers, RedisServersArgs
 from infra.rules import rules
 from infra.secrets import GivenSecretError, Secrets, SecretsArgs, check_given
@@ -179,9 +181,19 @@ def declare(architecture: Architecture, given: Mapping[str, str]) -> None:
     pulumi.export("url", f"wss://{site.play_name}/ws")
     pulumi.export("name_servers", zone.name_servers)
     pulumi.export("addresses", {region: group.addresses for region, group in nodes.items()})
+    pulumi.export("regional_names", {region: site.regional_name(region) for region in nodes})
     pulumi.export("sql_hosts", sql.hosts if sql else {})
+    pulumi.export("sql_reads", _sql_reads(architecture, sql))
+    pulumi.export("cost_per_hour", round(estimate(architecture, prices_2015()).usd_per_hour, 3))
     pulumi.export("monitoring_instance_id", monitoring.instance_id)
     pulumi.export("dashboard_url", watching.dashboard_url)
+
+
+def _sql_reads(architecture: Architecture, sql: SqlServers | None) -> Mapping[str, pulumi.Output[str]]:
+    """The SQL server that each region's nodes read from, where it is not the node itself."""
+    if sql is None:
+        return {}
+    return {node: sql.hosts[server] for node, server in architecture.sql_placement.reads_from.items()}
 
 
 def _machine_regions(architecture: Architecture) -> tuple[str, ...]:

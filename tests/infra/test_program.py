@@ -36,6 +36,8 @@ def baseline() -> Declaration:
 
 def test_it_exports_where_users_and_operators_go(baseline: Declaration) -> None:
     assert baseline.exports["url"] == "wss://play.market.example/ws"
+    assert baseline.exports["regional_names"] == {"eu-west-1": "eu-west-1.play.market.example"}
+    assert baseline.exports["cost_per_hour"] == 2.352
     assert baseline.exports.keys() >= {"name_servers", "addresses", "dashboard_url", "monitoring_instance_id"}
 
 
@@ -55,6 +57,14 @@ def test_where_data_is_on_the_node_there_is_no_other_machine_for_it(baseline: De
     assert "aws:rds/instance:Instance" not in types
     assert "isochrone:infra:RedisServers" not in types
     assert "isochrone:infra:CoreGroup" not in types
+
+
+def test_it_exports_the_server_that_each_region_reads_history_from() -> None:
+    exports = declared("geo-ii").exports
+    hosts, reads = exports["sql_hosts"], exports["sql_reads"]
+    assert reads["ap-southeast-2"] == hosts["ap-southeast-1"]
+    assert reads["us-west-1"] == hosts["us-west-2"]
+    assert reads["sa-east-1"] == hosts["sa-east-1"]
 
 
 @pytest.mark.parametrize(
