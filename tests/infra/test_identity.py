@@ -14,13 +14,13 @@ from infra.declaration import Declaration, of_type
 from infra.identity import Identity, IdentityArgs
 from infra.offline import declare
 from infra.policies import TRUST, Grants, policy
-from infra.secret_names import SECRET_KEYS
+from infra.secret_names import SECRET_KEYS, SecretKey
 from infra.site import Site
 from infra.stackfile import load
 from tests.infra.options import depended_on, options
 
 ROOT = Path(__file__).parents[2]
-ARNS: Mapping[str, str] = {
+ARNS: Mapping[SecretKey, str] = {
     key: f"arn:aws:secretsmanager:eu-west-1:123456789012:secret:{key}-AbCdEf" for key in SECRET_KEYS
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,6 +40,18 @@ def test_it_exports_where_users_and_operators_go(baseline: Declaration) -> None:
     assert baseline.exports["regional_names"] == {"eu-west-1": "eu-west-1.play.market.example"}
     assert baseline.exports["cost_per_hour"] == 2.352
     assert baseline.exports.keys() >= {"name_servers", "addresses", "dashboard_url", "monitoring_instance_id"}
+
+
+def test_the_engine_runs_the_directory_and_finds_the_program(baseline: Declaration) -> None:
+    project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))
+    directory = ROOT / project.get("main", ".")
+
+    def program() -> None:
+        runpy.run_path(str(directory), run_name="__main__")
+
+    found = declare("baseline", config("baseline"), program)
+    assert found == baseline
+    assert (project["name"], project["runtime"]["name"]) == ("isochrone", "python")
 
 
 def test_no_export_is_or_has_a_secret(baseline: Declaration) -> None:

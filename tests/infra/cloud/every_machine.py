@@ -34,7 +34,7 @@ class EveryMachine:
             "monitoring": a.monitoring.instance_type,
         }
         found = {place.role: template["InstanceType"] for place, _, template in grouped(view)}
-        found |= {role: m["InstanceType"] for role in ("redis", "monitoring") for m in view.instances(role)}  # type: ignore[arg-type]
+        found |= {role: m["InstanceType"] for role in ("redis", "monitoring") for m in view.instances(role)}
         roles = {place.role for place in places(a)} - {"sql"}
         assert found == {role: ordered_type(a.hardware, named[role] or "") for role in roles}
 
@@ -66,7 +66,7 @@ class EveryMachine:
     def test_machines_start_from_the_tested_image_of_their_region(self, view: View) -> None:
         started = [(place.region, template["ImageId"]) for place, _, template in grouped(view)]
         for role in ("redis", "monitoring"):
-            started += [(view.site.home, machine["ImageId"]) for machine in view.instances(role)]  # type: ignore[arg-type]
+            started += [(view.site.home, machine["ImageId"]) for machine in view.instances(role)]
         for region, image in started:
             (found,) = view.client("ec2", region).describe_images(ImageIds=[image])["Images"]
             tags = {tag["Key"]: tag["Value"] for tag in found["Tags"]}
@@ -108,7 +108,7 @@ class EveryMachine:
 
     def test_machines_with_fixed_addresses_have_no_public_one(self, view: View) -> None:
         for role in ("redis", "monitoring"):
-            for machine in view.instances(role):  # type: ignore[arg-type]
+            for machine in view.instances(role):
                 assert not machine.get("PublicIpAddress")
 
     def test_what_machines_are_told_is_of_their_place(self, view: View) -> None:
@@ -148,7 +148,7 @@ class EveryMachine:
         for place, _, template in grouped(view):
             assert template["IamInstanceProfile"]["Name"] == view.site.name(place.role)
         for role in ("redis", "monitoring"):
-            for machine in view.instances(role):  # type: ignore[arg-type]
+            for machine in view.instances(role):
                 assert machine["IamInstanceProfile"]["Arn"].endswith(f"/{view.site.name(role)}")
 
     def test_no_role_may_do_everything(self, view: View) -> None:

@@ -163,7 +163,7 @@ class EveryWatch:
         for region in view.site.regions:
             there = {
                 g["AutoScalingGroupName"] for role in ("node", "core") for g in view.groups(region, role)
-            }  # type: ignore[arg-type]
+            }
             if region == a.home:
                 machines = [*view.instances("redis"), *view.instances("monitoring")]
                 there |= {machine["InstanceId"] for machine in machines}

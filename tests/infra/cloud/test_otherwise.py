@@ -37,7 +37,7 @@ config:
     volume: {{size-gib: 140, iops: 4000}}
     scaling: {{policy: connections, minimum: 1, maximum: 3, connections-per-node: 20000}}
     schedules:
-    - {{name: final, start: {START.isoformat()}, end: {END.isoformat()}, per-region: 4}}
+    - {{name: final, start: {START.isoformat()}, end: {END.isoformat()}, per-region: 3}}
   isochrone:core:
     instance-type: m3.medium
     volume: {{size-gib: 20}}
@@ -52,7 +52,7 @@ config:
     volume: {{size-gib: 100, iops: 1000}}
     replica-class: db.m3.medium
     replica-regions: [us-east-1, us-west-2, ap-southeast-1, ap-northeast-1, ap-southeast-2]
-    limits: {{replicas-per-source: 2, chain-length: 2}}
+    limits: {{replicas-per-source: 2, chain-length: 2, region-crossings: 2}}
   isochrone:routing:
     policy: geolocation
     ttl-s: 30
@@ -108,7 +108,7 @@ class TestOtherwise:
                 AutoScalingGroupName=group["AutoScalingGroupName"]
             )["ScheduledUpdateGroupActions"]
             sizes = {action["StartTime"]: (action["MinSize"], action.get("MaxSize")) for action in found}
-            assert sizes[START] == (4, 4)
+            assert sizes[START] == (3, 3)
             assert sizes[END][0] == 1
             assert sizes[EXPIRY] == (0, 0)
 

@@ -96,7 +96,7 @@ class View:
         found = {}
         for region in self.site.regions:
             for role in ("node", "core"):
-                for group in self.groups(region, role):  # type: ignore[arg-type]
+                for group in self.groups(region, role):
                     data = base64.b64decode(self.template(region, group)["UserData"]).decode()
                     found[f"{group['AutoScalingGroupName']} {region}"] = data
         for role in ("redis", "monitoring"):
