@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -80,13 +81,35 @@ def overrides(pairs: Sequence[str]) -> Mapping[str, Any]:
     return found
 
 
+def overridden(config: Mapping[str, Any], over: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A configuration with some of its values replaced, each by its key or by a path below one.
+
+    Args:
+        config: the configuration, by full key.
+        over: the values by full key or by path (`isochrone:redis.standbys`).
+
+    Raises:
+        OverrideError: when a path leads through something that has no keys.
+    """
+    found = copy.deepcopy(dict(config))
+    for path, value in over.items():
+        *parents, last = path.split(".")
+        inner: Any = found
+        for key in parents:
+            inner = inner.setdefault(key, {})
+            if not isinstance(inner, dict):
+                raise OverrideError(f"--config {path}: {key} has no keys below it")
+        inner[last] = value
+    return found
+
+
 def preview_stack(stack: str, root: Path, over: Mapping[str, Any]) -> Preview:
     """The preview of a stack whose file is in `root`, with some of its configuration overridden.
 
     Raises:
         InfraError: when the stack file is wrong, with every mistake, or the program refuses it.
     """
-    config = {**read_config(stack, root), **over}
+    config = overridden(read_config(stack, root), over)
     described = described_by(stack, config)
     # Half a second that the other commands need not wait for.
     from infra import offline, program  # noqa: PLC0415

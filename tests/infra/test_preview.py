@@ -13,7 +13,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from infra.architecture import Architecture
-from infra.commands import MATRIX, overrides, preview
+from infra.commands import MATRIX, OverrideError, overridden, overrides, preview
 from infra.cost import estimate
 from infra.declaration import Declaration, Declared
 from infra.errors import InfraError
@@ -194,3 +194,17 @@ def test_overrides_are_read_as_in_a_stack_file() -> None:
 def test_an_override_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InfraError, match="give a key and its value"):
         overrides([text])
+
+
+def test_an_override_may_be_a_path_and_leaves_the_rest() -> None:
+    config = {"isochrone:redis": {"placement": "home", "standbys": 0}}
+    assert overridden(config, {"isochrone:redis.standbys": 2, "isochrone:zones": 3}) == {
+        "isochrone:redis": {"placement": "home", "standbys": 2},
+        "isochrone:zones": 3,
+    }
+    assert config["isochrone:redis"] == {"placement": "home", "standbys": 0}
+
+
+def test_an_override_below_a_value_is_refused() -> None:
+    with pytest.raises(OverrideError, match="isochrone:zones has no keys below it"):
+        overridden({"isochrone:zones": 2}, {"isochrone:zones.a": 1})

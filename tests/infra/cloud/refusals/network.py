@@ -162,6 +162,6 @@ def rule_without_one_peer(peers: Sequence[str]) -> None:
 
 def foreign_group(place: Place, group: str, peer: str) -> None:
     """A group that a rule names is of the same network."""
-    found = place.client("ec2").describe_security_groups(GroupIds=[group, peer])["SecurityGroups"]
+    found = place.client("ec2").describe_security_groups(GroupIds=sorted({group, peer}))["SecurityGroups"]
     if len({one["VpcId"] for one in found}) > 1:
         raise RefusedError(f"{group} and {peer} are in different networks")
