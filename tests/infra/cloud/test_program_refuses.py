@@ -82,7 +82,7 @@ def test_no_machine_starts_from_an_image_that_was_not_tested(account: Account, t
 def test_records_go_into_a_zone_that_exists(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     add_images(account)
     # moto's ids of zones do not look like AWS's.
-    monkeypatch.setattr("moto.route53.models.create_route53_zone_id", lambda: "Z0123456789ABC")
+    monkeypatch.setattr("moto.route53.models.create_route53_zone_id", lambda **_: "Z0123456789ABC")
     route53 = account.client("route53")
     made = route53.create_hosted_zone(Name="market.example", CallerReference="before")["HostedZone"]["Id"]
     zone = made.removeprefix("/hostedzone/")
