@@ -50,8 +50,8 @@ class FixedMachineArgs:
 def fixed_machine(name: str, args: FixedMachineArgs, parent: pulumi.Resource) -> aws.ec2.Instance:
     """Declares the machine.
 
-    A newer image does not replace it, since what it holds would be away meanwhile: to roll it, take it out of
-    the state's protection and run `pulumi up --replace` with its URN at a quiet hour.
+    A newer image does not replace it, since what it holds would be away meanwhile: to roll it, run
+    `pulumi up --replace` with its URN at a quiet hour. The old one goes first: the address is its own.
     """
     site = args.site
     disk = root_volume(args.volume, keep=False)
@@ -79,5 +79,5 @@ def fixed_machine(name: str, args: FixedMachineArgs, parent: pulumi.Resource) ->
             tags=dict(args.tags),
         ),
         tags=dict(args.tags),
-        opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["ami"]),
+        opts=pulumi.ResourceOptions(parent=parent, ignore_changes=["ami"], delete_before_replace=True),
     )

@@ -95,7 +95,7 @@ def _flows(a: Architecture) -> Iterator[Flow]:
     for region in a.nodes.regions:
         node = Place("node", region)
         if a.redis.placement != "node":
-            yield Flow(node, home_redis, REDIS_PORT, "writes, reads and replication of live state")
+            yield Flow(node, home_redis, REDIS_PORT, "live state: writes and reads and replication")
             if a.redis.standbys:
                 yield Flow(node, home_redis, SENTINEL_PORT, "asking which Redis is the master")
         if a.sql.placement != "node":
@@ -106,7 +106,7 @@ def _flows(a: Architecture) -> Iterator[Flow]:
         if a.redis.standbys:
             yield Flow(core, home_redis, SENTINEL_PORT, "asking which Redis is the master")
     if a.core and a.sql.placement != "node":
-        yield Flow(core, Place("sql", a.home), SQL_PORT, "writing history, migrations")
+        yield Flow(core, Place("sql", a.home), SQL_PORT, "writing history and migrations")
     if a.redis.standbys:
         yield Flow(home_redis, home_redis, REDIS_PORT, "replication to the standbys")
         yield Flow(home_redis, home_redis, SENTINEL_PORT, "agreement of the Sentinels")

@@ -173,8 +173,7 @@ class RegionNetwork(pulumi.ComponentResource):
             to_port=rule.port,
             referenced_security_group_id=peer,
             cidr_ipv4=network,
-            description=rule.description,
-            tags=self._tags(rule.key),
+            tags={**self._tags(rule.key), "isochrone:purpose": rule.purpose},
             opts=self._child,
         )
 
@@ -200,8 +199,7 @@ class RegionNetwork(pulumi.ComponentResource):
             from_port=HTTPS_PORT,
             to_port=HTTPS_PORT,
             cidr_ipv4=str(self._addresses.network),
-            description="machines of this network",
-            tags=self._tags("endpoints"),
+            tags={**self._tags("endpoints"), "isochrone:purpose": "machines of this network"},
             opts=self._child,
         )
         for service in PRIVATE_SERVICES:

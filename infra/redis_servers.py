@@ -111,6 +111,6 @@ class RedisServers(pulumi.ComponentResource):
             instance_id=machine.id,
             volume_id=data.id,
             stop_instance_before_detaching=True,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
         return machine.id

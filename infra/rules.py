@@ -30,7 +30,7 @@ class Rule:
     direction: Direction
     port: int
     peer: Role | IPv4Network
-    description: str
+    purpose: str
 
     @property
     def key(self) -> str:
@@ -56,7 +56,7 @@ def _rules(site: Site) -> Iterator[Rule]:
             yield Rule(place, "ingress", HTTPS_PORT, WORLD, "users")
             yield Rule(place, "ingress", HTTP_PORT, WORLD, "the redirect to HTTPS")
         if place.tier == "public":
-            yield Rule(place, "egress", HTTPS_PORT, WORLD, "AWS, security upgrades, certificates")
+            yield Rule(place, "egress", HTTPS_PORT, WORLD, "AWS and security upgrades and certificates")
             yield Rule(place, "egress", HTTP_PORT, WORLD, "security upgrades")
         elif place.role != "sql":
             # The isolated subnets have no route to the world: this reaches S3 and the interface endpoints.

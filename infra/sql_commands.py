@@ -28,8 +28,9 @@ def promote_command(
         server = promote(region, identifier, backup_days=backup_days)
     _say(
         server,
-        f"It takes writes now and follows nobody. Set isochrone:home to {region} in the stack file, take it"
-        " out of replica-regions, import it as the master and review the plan before `pulumi up`.",
+        f"It takes writes now and follows nobody. Set isochrone:home to {region} in the stack file and take"
+        " it out of replica-regions. The stack's state has the server already: run `pulumi refresh`, import"
+        " nothing, and review the plan before `pulumi up`, as it moves all that is at home.",
     )
 
 
@@ -47,8 +48,11 @@ def restore_command(
         server = restore(region, snapshot, identifier, like=like, protect=protect)
     _say(
         server,
-        "Compare it with the ledger before users do. To have the stack use it, rename the old server, give"
-        " the new one its identifier, and run `pulumi refresh`.",
+        "Compare it with the ledger before users do. The stack keeps the old server, whatever the two are"
+        " called, since its state knows a server by its resource id; replicas keep following the old one too."
+        " To have the stack use the new one: rename the old server, give the new one its identifier, put"
+        f" {server.resource_id} in place of the old one's id by `pulumi stack export` and"
+        " `pulumi stack import`, run `pulumi refresh`, and replace the replicas.",
     )
 
 

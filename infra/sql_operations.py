@@ -24,10 +24,14 @@ class SqlOperationError(InfraError):
 
 @dataclass(frozen=True)
 class SqlServer:
-    """A SQL server as it is now: its region, identifier, ARN, address and port."""
+    """A SQL server as it is now: its region, identifier, resource id, ARN, address and port.
+
+    Another server can be given its identifier, but never its resource id, by which a stack's state knows it.
+    """
 
     region: str
     identifier: str
+    resource_id: str
     arn: str
     host: str
     port: int
@@ -43,8 +47,8 @@ def promote(region: str, identifier: str, *, backup_days: int, poll_s: float = P
         poll_s: seconds between two looks at its state.
 
     Raises:
-        SqlOperationError: when there is no such server, it is no replica, it has replicas that follow it, AWS
-            refuses or it takes more than an hour.
+        SqlOperationError: when there is no such server, it is no replica, AWS refuses or it takes more than
+            an hour.
     """
     rds = _client(region)
     found = _described(rds, region, identifier)
@@ -87,12 +91,7 @@ def restore(
     """
     rds = _client(region)
     model = _described(rds, region, like)
-    try:
-        rds.describe_db_snapshots(DBSnapshotIdentifier=snapshot)
-    except ClientError as error:
-        raise _refused(f"there is no snapshot {snapshot} in {region}", error) from error
-    except BotoCoreError as error:
-        raise _refused("RDS could not be asked", error) from error
+    _check_snapshot(rds, region, snapshot)
     try:
         rds.restore_db_instance_from_db_snapshot(
             DBInstanceIdentifier=identifier,
@@ -138,6 +137,20 @@ def _described(rds: Any, region: str, identifier: str) -> dict[str, Any]:
     return dict(found[0])
 
 
+def _check_snapshot(rds: Any, region: str, snapshot: str) -> None:
+    try:
+        rds.describe_db_snapshots(DBSnapshotIdentifier=snapshot)
+    except ClientError as error:
+        if error.response["Error"]["Code"].startswith("DBSnapshotNotFound"):
+            raise SqlOperationError(
+                f"there is no snapshot {snapshot} in {region};"
+                f" `aws rds describe-db-snapshots --region {region}` lists them"
+            ) from error
+        raise _refused(f"snapshot {snapshot} in {region} could not be looked up", error) from error
+    except BotoCoreError as error:
+        raise _refused("RDS could not be asked", error) from error
+
+
 def _await(rds: Any, identifier: str, poll_s: float) -> None:
     rds.get_waiter("db_instance_available").wait(
         DBInstanceIdentifier=identifier,
@@ -150,6 +163,7 @@ def _server(region: str, found: dict[str, Any]) -> SqlServer:
     return SqlServer(
         region,
         found["DBInstanceIdentifier"],
+        found["DbiResourceId"],
         found["DBInstanceArn"],
         endpoint["Address"],
         endpoint["Port"],

@@ -105,7 +105,8 @@ class SqlServers(pulumi.ComponentResource):
             identifier=site.name("sql", region),
             instance_class=ordered_class(site.architecture.hardware, sql.replica_class),
             replicate_source_db=source.arn,
-            backup_retention_period=sql.backup_days if region in self._sources else 0,
+            # Left out, since a replica has none unless it is asked for.
+            backup_retention_period=sql.backup_days if region in self._sources else None,
             skip_final_snapshot=True,
             **_storage(sql.volume),
         )
@@ -142,7 +143,7 @@ class SqlServers(pulumi.ComponentResource):
         return aws.rds.SubnetGroup(
             f"{self._name}-{region}",
             region=region,
-            name=self._site.name("sql", region),
+            name=self._site.name("sql"),
             description=f"Isochrone {self._site.architecture.name}: the isolated subnets",
             subnet_ids=network.isolated_subnets,
             tags=self._site.tags(f"sql-{region}"),
@@ -153,7 +154,7 @@ class SqlServers(pulumi.ComponentResource):
         return aws.rds.ParameterGroup(
             f"{self._name}-{region}",
             region=region,
-            name=self._site.name("sql", region),
+            name=self._site.name("sql"),
             family=family(sql),
             description=f"Isochrone {self._site.architecture.name}: the settings of the SQL servers",
             parameters=[

@@ -7,6 +7,8 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.rds.models import DBInstance, RDSBackend
 from typer.testing import CliRunner
@@ -122,6 +124,28 @@ def test_what_is_missing_is_named(replica: Any, snapshot: str, like: str, messag
     boto3.client("rds", HOME).create_db_snapshot(DBInstanceIdentifier="sql", DBSnapshotIdentifier="friday")
     with pytest.raises(SqlOperationError, match=message):
         restore(HOME, snapshot, "sql-again", like=like)
+
+
+def test_a_refusal_is_not_taken_for_a_missing_snapshot(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = BaseClient._make_api_call
+
+    def call(self: BaseClient, operation: str, arguments: dict[str, Any]) -> Any:
+        if operation == "DescribeDBSnapshots":
+            denied = {"Code": "AccessDenied", "Message": f"not authorized to perform rds:{operation}"}
+            raise ClientError({"Error": denied}, operation)
+        return real(self, operation, arguments)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", call)
+    with pytest.raises(SqlOperationError, match="friday in eu-west-1 could not be looked up: not authorized"):
+        restore(HOME, "friday", "sql-again", like="sql")
+
+
+def test_the_restore_command_names_the_id_by_which_a_stack_knows_the_server(replica: Any) -> None:
+    boto3.client("rds", HOME).create_db_snapshot(DBInstanceIdentifier="sql", DBSnapshotIdentifier="friday")
+    done = CliRunner().invoke(app, ["restore", "friday", "sql-again", "--region", HOME, "--like", "sql"])
+    assert done.exit_code == 0
+    assert "sql-again answers at" in done.output
+    assert described(boto3.client("rds", HOME), "sql-again")["DbiResourceId"] in done.output
 
 
 def test_the_command_says_where_the_server_is_and_what_to_do_next(replica: Any) -> None:

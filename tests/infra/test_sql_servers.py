@@ -57,7 +57,7 @@ def test_replicas_follow_the_master_and_are_encrypted_with_their_region_s_key() 
             replica.inputs["replicateSourceDb"]
         )
         assert replica.inputs["region"] in replica.inputs["kmsKeyId"]
-        assert replica.inputs["backupRetentionPeriod"] == 0
+        assert "backupRetentionPeriod" not in replica.inputs
         assert not {"username", "password", "dbName", "engine", "allocatedStorage"} & set(replica.inputs)
 
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
-
-# moto reads these while it is imported: without them it takes any image, instance type and key.
-os.environ["MOTO_ENABLE_AMI_VALIDATION"] = "1"
-os.environ["MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION"] = "1"
-os.environ["MOTO_ENABLE_KEYPAIR_VALIDATION"] = "1"
+from unittest.mock import patch
 
 import boto3
-from moto import mock_aws
+from moto import mock_aws, settings
 
 from infra.regions import REGIONS
 from tests.infra.cloud.errors import HarnessError
@@ -74,7 +69,16 @@ def open_account(quotas: Mapping[str, float] | None = None) -> Iterator[Account]
     if _open:
         raise HarnessError("an account is open already; close it first")
     account = Account({**USUAL_QUOTAS, **(quotas or {})})
-    with mock_aws(config={"iam": {"load_aws_managed_policies": True}}):
+    with (
+        # Without these moto starts machines from any image, of any type, with any key.
+        patch.multiple(
+            settings,
+            ENABLE_AMI_VALIDATION=True,
+            EC2_ENABLE_INSTANCE_TYPE_VALIDATION=True,
+            ENABLE_KEYPAIR_VALIDATION=True,
+        ),
+        mock_aws(config={"iam": {"load_aws_managed_policies": True}}),
+    ):
         _open.append(account)
         try:
             yield account

@@ -10,14 +10,14 @@ import pytest
 from infra.program import run
 from infra.site import Site
 from infra.stackfile import parse
+from tests.infra.cloud.account import add_images, open_account
+from tests.infra.cloud.harness import declare
+from tests.infra.cloud.used_account import World, open_world
+from tests.infra.cloud.view import View
 
 pytest.register_assert_rewrite(
     *(f"tests.infra.cloud.every_{part}" for part in ("network", "machine", "store", "watch"))
 )
-
-from tests.infra.cloud.account import add_images, open_account  # noqa: E402
-from tests.infra.cloud.harness import declare  # noqa: E402
-from tests.infra.cloud.view import View  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,3 +32,10 @@ def view(request: pytest.FixtureRequest) -> Iterator[View]:
     with open_account() as account:
         add_images(account)
         yield View(Site(parse(stack, text)), declare(stack, text, account, run))
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    """An account that is in use already."""
+    with open_world() as world:
+        yield world

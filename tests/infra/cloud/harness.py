@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from queue import LifoQueue
 from threading import Thread
 from typing import Any, Final
 
@@ -87,13 +88,18 @@ def declare(stack: str, text: str, account: Account, program: Callable[[], Any])
 
 @contextmanager
 def _event_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """An event loop for this thread, and one for the one thread that makes what is registered."""
+    """An event loop for this thread, and one for the one thread that makes what is registered.
+
+    The engine keeps no order but that of dependencies. Here the newest registration is always the next, so
+    that what lacks a dependency is likely to come too early.
+    """
     loop, making = asyncio.new_event_loop(), asyncio.new_event_loop()
     # What is refused fails every output that depends on it; it is told once.
     loop.set_exception_handler(lambda *_: None)
     try:
         asyncio.set_event_loop(loop)
         with ThreadPoolExecutor(1, initializer=asyncio.set_event_loop, initargs=(making,)) as executor:
+            executor._work_queue = LifoQueue()  # type: ignore[assignment]
             loop.set_default_executor(executor)
             try:
                 yield loop
@@ -146,7 +152,8 @@ class _Monitor(MockMonitor):
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
         if _is_stack(request.urn):
-            self.exports = self._cloud.secrets.redacted(request.outputs)
+            # The SDK makes a stack before that of the program, whose empty outputs may come later.
+            self.exports = {**self.exports, **self._cloud.secrets.redacted(request.outputs)}
         return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
 

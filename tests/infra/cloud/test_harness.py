@@ -9,10 +9,11 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.errors import InfraError
 from tests.infra.cloud import harness
-from tests.infra.cloud.account import Account, open_account
+from tests.infra.cloud.account import Account, add_image, open_account
 from tests.infra.cloud.configuration import handed_over
 from tests.infra.cloud.declared import Declared, Resource
 from tests.infra.cloud.errors import HarnessError, RefusedError, UnmappedError
@@ -222,3 +223,43 @@ def test_a_secret_in_encoded_user_data_is_a_leak(account: Account) -> None:
 def test_two_accounts_are_never_open_at_once(account: Account) -> None:
     with pytest.raises(HarnessError, match="is open already"), open_account():
         pass
+
+
+def test_what_does_not_depend_on_anything_comes_in_no_order_to_rely_on(account: Account) -> None:
+    names = [f"network-{number}" for number in range(20)]
+
+    def program() -> None:
+        for name in names:
+            vpc(name)
+
+    made = [resource.name for resource in declare("stack", EMPTY, account, program).resources]
+    assert sorted(made) == sorted(names)
+    assert made.index(names[-1]) < made.index(names[1])
+
+
+def test_what_depends_on_something_comes_after_it(account: Account) -> None:
+    def program() -> None:
+        networks = [vpc(f"network-{number}") for number in range(3)]
+        group = aws.cloudwatch.LogGroup(
+            "logs",
+            region=REGION,
+            name="/isochrone/after",
+            retention_in_days=7,
+            opts=pulumi.ResourceOptions(depends_on=networks),
+        )
+        pulumi.export("logs", group.name)
+
+    made = [resource.name for resource in declare("stack", EMPTY, account, program).resources]
+    assert made[-1] == "logs"
+
+
+@pytest.mark.parametrize(
+    ("image", "type_", "message"),
+    [("ami-00000000", "m3.medium", "InvalidAMIID"), (None, "m3.huge", "InvalidInstanceType")],
+)
+def test_no_machine_starts_from_an_image_or_of_a_type_that_is_not_there(
+    account: Account, image: str | None, type_: str, message: str
+) -> None:
+    found = image or add_image(account, REGION)
+    with pytest.raises(ClientError, match=message):
+        account.client("ec2", REGION).run_instances(ImageId=found, InstanceType=type_, MinCount=1, MaxCount=1)
