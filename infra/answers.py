@@ -84,7 +84,13 @@ def _zones(args: Mapping[str, Any]) -> dict[str, Any]:
 
 def _offers(args: Mapping[str, Any]) -> dict[str, Any]:
     asked = [value for filter_ in args.get("filters", []) for value in filter_["values"]]
-    return {"instanceTypes": asked, "locations": [args["region"]] * len(asked), "locationTypes": []}
+    places = _zones(args)["names"] if args.get("locationType") == "availability-zone" else [args["region"]]
+    pairs = [(kind, place) for kind in asked for place in places]
+    return {
+        "instanceTypes": [kind for kind, _ in pairs],
+        "locations": [place for _, place in pairs],
+        "locationTypes": [args.get("locationType", "region")] * len(pairs),
+    }
 
 
 def _orderable(args: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -19,7 +20,7 @@ from infra.errors import InfraError
 from infra.image_spec import ImageSpec
 from infra.preview import Preview, preview_of
 from infra.preview_view import rendered, rendered_changes
-from infra.prices import prices_2015
+from infra.prices import PriceList, present_prices, prices_2015
 from infra.regions import matrix
 from infra.stack_config import described_by, read_config
 from infra.terminal import OUT, reported
@@ -52,7 +53,7 @@ def preview(
 ) -> None:
     """Show what `pulumi up` would make of a stack: resources, data, routing, cost. Needs no account."""
     with reported():
-        found = preview_stack(stack, stacks, overrides(config or ()))
+        found = preview_stack(stack, stacks, overrides(config or ()), present_prices(stacks))
         told = found.as_json()
         different = (
             changes(against, earlier_preview(against, stack, config or (), stacks), told) if against else None
@@ -103,8 +104,16 @@ def overridden(config: Mapping[str, Any], over: Mapping[str, Any]) -> Mapping[st
     return found
 
 
-def preview_stack(stack: str, root: Path, over: Mapping[str, Any]) -> Preview:
+def preview_stack(
+    stack: str, root: Path, over: Mapping[str, Any], prices: PriceList | None = None
+) -> Preview:
     """The preview of a stack whose file is in `root`, with some of its configuration overridden.
+
+    Args:
+        stack: the stack's name.
+        root: where its file is.
+        over: the configuration over that of the file.
+        prices: today's; without them the cost is at those of 2015, and says so.
 
     Raises:
         InfraError: when the stack file is wrong, with every mistake, or the program refuses it.
@@ -114,9 +123,10 @@ def preview_stack(stack: str, root: Path, over: Mapping[str, Any]) -> Preview:
     # Half a second that the other commands need not wait for.
     from infra import offline, program  # noqa: PLC0415
 
-    declaration = offline.declare(stack, config, program.run)
+    declaration = offline.declare(stack, config, partial(program.run, prices))
     if isinstance(described, ImageSpec):
         return preview_of(stack, f"The machine image {described.image}", declaration)
-    cost = estimate(described, prices_2015())
-    cost = replace(cost, notes=(ONLY_2015, *cost.notes))
+    cost = estimate(described, prices or prices_2015())
+    if prices is None:
+        cost = replace(cost, notes=(ONLY_2015, *cost.notes))
     return preview_of(stack, described.title, declaration, described, matrix(MATRIX), cost)

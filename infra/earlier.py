@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from infra.errors import InfraError
+from infra.prices import PRICE_FILE
 
 TIMEOUT_S: Final = 120
 
@@ -62,7 +64,15 @@ def earlier_preview(ref: str, stack: str, config: Sequence[str], repository: Pat
             raise EarlierError(f"{ref} is from before there was a preview; name a later commit")
         if not (root / f"Pulumi.{stack}.yaml").is_file():
             return {}
+        _price_alike(repository, root)
         return _run(ref, stack, config, root)
+
+
+def _price_alike(now: Path, then: Path) -> None:
+    """Gives a commit the price file of now, or none: what differs in cost is not the date of the prices."""
+    (then / PRICE_FILE).unlink(missing_ok=True)
+    if (now / PRICE_FILE).is_file():
+        shutil.copyfile(now / PRICE_FILE, then / PRICE_FILE)
 
 
 def _run(ref: str, stack: str, config: Sequence[str], root: Path) -> Mapping[str, Any]:

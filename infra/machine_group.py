@@ -18,6 +18,7 @@ from infra.group_names import DRAIN_HOOK, group_name
 from infra.hardware import ordered_type
 from infra.network import RegionNetwork
 from infra.site import Site
+from infra.volumes import GP3_LEAST_IOPS, root_volume_kind
 
 ROOT_DEVICE: Final = "/dev/xvda"
 """The name of the root device of a Debian image."""
@@ -27,10 +28,6 @@ DRAIN_S: Final = 300
 
 BOOT_S: Final = 300
 """Seconds from the launch of a machine until it has to be healthy."""
-
-GP3_LEAST_IOPS: Final = 3000
-GP3_MOST_IOPS: Final = 16_000
-"""The operations per second that a gp3 volume has anyway, and that it may have."""
 
 _WHILE_REPLACED: Final = 110
 """Percent of a group's machines that there may be while they are replaced: one more in a small group."""
@@ -207,13 +204,10 @@ class MachineGroup(pulumi.ComponentResource):
 
 
 def root_volume(volume: Volume, *, keep: bool) -> aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs:
-    """The root volume of a launch template: always encrypted, gp3 as far as it goes, io1 beyond.
-
-    gp3 has the operations per second that are ordered, as io1 has, at less cost.
-    """
+    """The root volume of a launch template: always encrypted."""
     iops = volume.iops and max(volume.iops, GP3_LEAST_IOPS)
     return aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
-        volume_type="io1" if iops and iops > GP3_MOST_IOPS else "gp3",
+        volume_type=root_volume_kind(iops),
         volume_size=volume.size_gib,
         iops=iops,
         encrypted="true",

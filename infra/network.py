@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import pulumi
@@ -14,6 +13,7 @@ from infra.addresses import Tier
 from infra.flows import HTTPS_PORT, TIER_OF, Role, places
 from infra.rules import Rule
 from infra.site import Site
+from infra.zones import zones
 
 PRIVATE_SERVICES: Final = ("ec2", "ec2messages", "logs", "monitoring", "secretsmanager", "ssm", "ssmmessages")
 """The services that a machine without a public address calls, each through an interface endpoint.
@@ -68,7 +68,7 @@ class RegionNetwork(pulumi.ComponentResource):
             opts=self._child,
         )
         self.vpc_id = vpc.id
-        self.zones = self._zones(args.site.architecture.zones)
+        self.zones = zones(args.site, self.region)
         self.route_tables = {tier: self._route_table(tier) for tier in ("public", "isolated")}
         self.public_subnets = self._subnets("public")
         self.isolated_subnets = self._subnets("isolated")
@@ -84,14 +84,6 @@ class RegionNetwork(pulumi.ComponentResource):
 
     def _tags(self, *parts: str) -> dict[str, str]:
         return self._site.tags("-".join((self.region, *parts)))
-
-    def _zones(self, count: int) -> list[pulumi.Output[str]]:
-        found = aws.get_availability_zones_output(
-            region=self.region,
-            state="available",
-            filters=[aws.GetAvailabilityZonesFilterArgs(name="zone-type", values=["availability-zone"])],
-        ).names
-        return [found.apply(partial(_zone, index, self.region)) for index in range(count)]
 
     def _route_table(self, tier: Tier) -> pulumi.Output[str]:
         return aws.ec2.RouteTable(
@@ -215,11 +207,3 @@ class RegionNetwork(pulumi.ComponentResource):
                 tags=self._tags(service),
                 opts=self._child,
             )
-
-
-def _zone(index: int, region: str, names: Sequence[str]) -> str:
-    if index >= len(names):
-        raise pulumi.RunError(
-            f"{region} has {len(names)} availability zones for this account: lower isochrone:zones"
-        )
-    return names[index]

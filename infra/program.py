@@ -28,7 +28,7 @@ from infra.network import RegionNetwork, RegionNetworkArgs
 from infra.node_group import NodeGroup, NodeGroupArgs
 from infra.observability import Observability, ObservabilityArgs
 from infra.peering import Peering, PeeringArgs
-from infra.prices import prices_2015
+from infra.prices import PriceList, prices_2015
 from infra.redis_servers import RedisServers, RedisServersArgs
 from infra.rules import rules
 from infra.secrets import GivenSecretError, Secrets, SecretsArgs, check_given
@@ -37,8 +37,11 @@ from infra.sql_servers import SqlServers, SqlServersArgs
 from infra.stackfile import NAMESPACE, SECRETS, from_config
 
 
-def run() -> None:
+def run(prices: PriceList | None = None) -> None:
     """Declare the stack that the engine runs this program for.
+
+    Args:
+        prices: today's, for the estimate among the outputs; without them it is at those of 2015.
 
     Raises:
         pulumi.RunError: when its configuration is wrong, or AWS says that it cannot be had; nothing is
@@ -52,7 +55,8 @@ def run() -> None:
             declare_images(images)
         else:
             secret = [key for key in values if is_config_secret(key)]
-            declare(from_config(pulumi.get_stack(), values, secret), given_secrets(values))
+            architecture = from_config(pulumi.get_stack(), values, secret)
+            declare(architecture, given_secrets(values), prices or prices_2015())
     except InfraError as error:
         raise pulumi.RunError(str(error)) from error
 
@@ -75,12 +79,13 @@ def given_secrets(values: Mapping[str, str]) -> Mapping[str, str]:
     return given
 
 
-def declare(architecture: Architecture, given: Mapping[str, str]) -> None:
+def declare(architecture: Architecture, given: Mapping[str, str], prices: PriceList) -> None:
     """Declare an architecture, after AWS was asked whether it can be had.
 
     Args:
         architecture: what to declare.
         given: the secrets that are not to be made.
+        prices: the prices of the estimate among the outputs.
 
     Raises:
         InfraError: when it cannot, before anything is declared.
@@ -184,7 +189,7 @@ def declare(architecture: Architecture, given: Mapping[str, str]) -> None:
     pulumi.export("regional_names", {region: site.regional_name(region) for region in nodes})
     pulumi.export("sql_hosts", sql.hosts if sql else {})
     pulumi.export("sql_reads", _sql_reads(architecture, sql))
-    pulumi.export("cost_per_hour", round(estimate(architecture, prices_2015()).usd_per_hour, 3))
+    pulumi.export("cost_per_hour", round(estimate(architecture, prices).usd_per_hour, 3))
     pulumi.export("monitoring_instance_id", monitoring.instance_id)
     pulumi.export("dashboard_url", watching.dashboard_url)
 

@@ -1,21 +1,33 @@
-"""What AWS allows of a disk with provisioned operations (io1).
+"""What AWS allows of a disk with provisioned operations (io1, and gp3 on a machine).
 
-Sources: the Amazon EBS user guide, "Provisioned IOPS SSD volumes", and the Amazon RDS user guide, "Amazon RDS
-DB instance storage", for MariaDB and MySQL.
+Sources: the Amazon EBS user guide, "Provisioned IOPS SSD volumes" and "General Purpose SSD volumes", and the
+Amazon RDS user guide, "Amazon RDS DB instance storage", for MariaDB and MySQL.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Literal
 
 MOST_IOPS_PER_GIB: Final = 50
 """Of io1, on a machine and on RDS."""
+
+GP3_LEAST_IOPS: Final = 3000
+GP3_MOST_IOPS: Final = 16_000
+"""The operations per second that a gp3 volume has anyway, and that it may have."""
 
 LEAST_IOPS: Final = 100
 LEAST_SQL_IOPS: Final = 1000
 LEAST_SQL_GIB: Final = 20
 LEAST_PROVISIONED_SQL_GIB: Final = 100
+
+
+def root_volume_kind(iops: int | None) -> Literal["gp3", "io1"]:
+    """The kind of a machine's root volume: gp3 as far as it goes, io1 beyond.
+
+    gp3 has the operations per second that are ordered, as io1 has, at less cost.
+    """
+    return "io1" if iops and iops > GP3_MOST_IOPS else "gp3"
 
 
 def instance_volume_mistakes(size_gib: int, iops: int | None) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from infra.answers import answer
 from infra.declaration import Declaration, of_type
 from infra.errors import InfraError
 from infra.offline import SECRET, declare
+from infra.prices import present_prices
 from infra.program import given_secrets, run
 from infra.secrets import GivenSecretError
 from tests.infra.components import ROOT
@@ -42,7 +44,7 @@ def test_it_exports_where_users_and_operators_go(baseline: Declaration) -> None:
     assert baseline.exports.keys() >= {"name_servers", "addresses", "dashboard_url", "monitoring_instance_id"}
 
 
-def test_the_engine_runs_the_directory_and_finds_the_program(baseline: Declaration) -> None:
+def test_the_engine_runs_the_directory_and_finds_the_program_and_the_prices() -> None:
     project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))
     directory = ROOT / project.get("main", ".")
 
@@ -50,7 +52,7 @@ def test_the_engine_runs_the_directory_and_finds_the_program(baseline: Declarati
         runpy.run_path(str(directory), run_name="__main__")
 
     found = declare("baseline", config("baseline"), program)
-    assert found == baseline
+    assert found == declare("baseline", config("baseline"), partial(run, present_prices(directory)))
     assert (project["name"], project["runtime"]["name"]) == ("isochrone", "python")
 
 
