@@ -6,6 +6,7 @@ from typing import Final
 
 import typer
 
+from ami import commands as image_commands
 from bench import commands as bench_commands
 from infra import sql_commands
 from infra.commands import preview
@@ -22,6 +23,7 @@ app: Final = typer.Typer(
 app.command()(compare)
 app.add_typer(lab_commands.app, name="lab", help="Run one architecture on this machine.")
 app.command()(preview)
+app.add_typer(image_commands.app, name="image", help="Publish the machine image.")
 app.add_typer(sql_commands.app, name="sql", help="Promote or restore a SQL server on AWS.")
 app.command("meters")(bench_commands.meters)
 app.command("report")(bench_commands.report)

@@ -1,0 +1,7 @@
+"""The root of the errors that `ami` raises."""
+
+from __future__ import annotations
+
+
+class AmiError(Exception):
+    """The root of the errors that `ami` raises; the message says what to do."""

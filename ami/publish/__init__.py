@@ -1,0 +1,1 @@
+"""Publishes a disk: its blocks become an EBS snapshot, from which the image stack registers an image."""
