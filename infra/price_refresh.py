@@ -44,14 +44,21 @@ class Refreshed:
                 "AWS's price list has no price for:\n"
                 + "\n".join(f"  {what}" for what in self.missing)
                 + "\nnothing is written; --incomplete writes the others, and a stack that needs one of these"
-                " has no cost then"
+                " is refused then"
             )
         return self.data
 
 
 def pricing_client() -> Any:
-    """A client for the price list, with the credentials of the environment."""
-    return boto3.client("pricing", region_name=PRICING_REGION, config=_CONFIG)
+    """A client for the price list, with the credentials of the environment.
+
+    Raises:
+        RefreshError: when the environment names credentials that are not there.
+    """
+    try:
+        return boto3.client("pricing", region_name=PRICING_REGION, config=_CONFIG)
+    except BotoCoreError as error:
+        raise RefreshError(f"AWS's price list cannot be asked: {error}") from error
 
 
 def refresh(client: Any, today: date, asked: Iterable[Question]) -> Refreshed:
@@ -78,9 +85,9 @@ def refresh(client: Any, today: date, asked: Iterable[Question]) -> Refreshed:
         except NoOfferError as error:
             missing.append(str(error))
     source = (
-        f"AWS Price List API ({', '.join(dict.fromkeys(services))}), published until {newest or 'unknown'}: on"
-        " demand, Linux, shared tenancy; RDS MariaDB in a single zone; data transfer to the dearest of the other"
-        " regions; US dollars without tax or discounts"
+        f"AWS Price List API ({', '.join(dict.fromkeys(services))}), published until {newest or 'unknown'}:"
+        " on demand, Linux, shared tenancy; RDS MariaDB in a single zone; data transfer to the dearest of the"
+        " other regions; US dollars without tax or discounts"
     )
     return Refreshed(
         {"as_of": today.isoformat(), "source": source, "as_ordered": True, **data}, tuple(missing)

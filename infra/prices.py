@@ -28,7 +28,7 @@ DISK_KEYS: Final[Mapping[DiskKind, str]] = {
     "sql io1": "rds",
     "sql gp3": "rds_gp3",
 }
-"""What the keys of each kind of disk begin with in a price file; without a kind's own, it is priced as io1."""
+"""What the keys of each kind of disk begin with in a price file; a kind without is priced as io1."""
 
 _REFERENCE_REGION = "eu-west-1"
 _REFERENCE_TYPE = "m3.xlarge"
