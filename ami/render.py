@@ -16,11 +16,9 @@ from typing import Any, Final, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ami.errors import AmiError
+
 _WORD: Final = re.compile(r"[A-Za-z0-9_./:*+=@%-]*\Z")
-
-
-class AmiError(Exception):
-    """The root of the errors that `ami` raises."""
 
 
 class UnsafeValueError(AmiError):
@@ -32,7 +30,9 @@ class Nginx:
     """The web server of a node.
 
     `upstreams` are the unix sockets of the API processes; `directory` holds the pid and temporary files.
-    Each user of a worker takes two of its `worker_connections` and two descriptors.
+    While a file `draining` exists, /healthz answers 503, so that no new users are sent here.
+    An address may open `handshakes_per_s` connections in the long run and `handshakes_burst` at once; None is
+    no limit. Each user of a worker takes two of its `worker_connections` and two descriptors.
     """
 
     server_names: Sequence[str]
@@ -41,6 +41,9 @@ class Nginx:
     certificate: Path
     certificate_key: Path
     directory: Path
+    draining: Path | None = None
+    handshakes_per_s: int | None = None
+    handshakes_burst: int = 500
     error_log: Path | Literal["stderr"] = "stderr"
     user: str = "www-data"
     worker_processes: int | Literal["auto"] = "auto"
@@ -138,13 +141,17 @@ class RedisEndpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class SqlEndpoint:
-    """How a process of the service reaches a SQL server, and its account there."""
+    """How a process of the service reaches a SQL server, and its account there.
+
+    With a `ca_file` it speaks TLS only, to a server that has a certificate of one of the authorities in it.
+    """
 
     host: str
     user: str
     password_file: Path
     port: int = 3306
     database: str = "market"
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,10 +188,20 @@ def _render(template: str, config: Nginx | Redis | Mariadb) -> str:
     return _environment().get_template(template).render(values)
 
 
+def word(name: str, value: str) -> str:
+    """The value itself, when it means nothing else in a configuration file or between SQL's quotes.
+
+    Raises:
+        UnsafeValueError: when it could; the message has its name only.
+    """
+    if not _WORD.match(value):
+        raise UnsafeValueError(f"{name} has a character that a configuration file cannot hold")
+    return value
+
+
 def _checked(name: str, value: Any) -> Any:
     if isinstance(value, str | Path):
-        if not _WORD.match(str(value)):
-            raise UnsafeValueError(f"{name} has a character that a configuration file cannot hold")
+        word(name, str(value))
     elif isinstance(value, Sequence):
         for part in value:
             _checked(name, part)

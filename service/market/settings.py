@@ -33,13 +33,18 @@ class RedisEndpoint(Struct, frozen=True, forbid_unknown_fields=True, rename="keb
 
 
 class SqlEndpoint(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
-    """A MariaDB or MySQL server, and the account that the process uses there."""
+    """A MariaDB or MySQL server, and the account that the process uses there.
+
+    With a `ca_file` the process speaks TLS only, to a server of that name whose certificate an authority in
+    the file has signed.
+    """
 
     host: str
     port: Port
     user: str
     password_file: str
     database: str = "market"
+    ca_file: str | None = None
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
@@ -10,7 +11,7 @@ from msgspec import Meta, Struct
 from pymysql.connections import Connection
 
 from market.protocol import Name, OptionIndex, Stake
-from market.settings import MarketError, SqlEndpoint, read_secret
+from market.settings import MarketError, SettingsError, SqlEndpoint, read_secret
 
 CONNECT_TIMEOUT_S: Final = 5
 REPLY_TIMEOUT_S: Final = 30
@@ -48,6 +49,8 @@ _VALUES: Final = "(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
 
 def connect(endpoint: SqlEndpoint, **options: Any) -> Connection[Any]:
     """A connection that commits every statement; raises `pymysql.MySQLError`, or `SettingsError`."""
+    if endpoint.ca_file is not None:
+        options["ssl"] = _tls(endpoint.ca_file)
     return pymysql.connect(
         host=endpoint.host,
         port=endpoint.port,
@@ -61,6 +64,16 @@ def connect(endpoint: SqlEndpoint, **options: Any) -> Connection[Any]:
         write_timeout=REPLY_TIMEOUT_S,
         **options,
     )
+
+
+def _tls(ca_file: str) -> ssl.SSLContext:
+    """What takes a server of the right name only, with a certificate of an authority in the file."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot use the authorities in {ca_file}: {error.strerror or error}; put SQL's there as PEM"
+        ) from error
 
 
 def insert(connection: Connection[Any], rows: Sequence[Row]) -> int:

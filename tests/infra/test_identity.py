@@ -58,7 +58,7 @@ def test_every_kind_of_machine_of_ours_has_a_profile_named_after_it(stack: str, 
 def test_a_role_has_its_own_policy_and_only_machines_take_it_on() -> None:
     found = declared("geo-i")
     policies = {r.inputs["role"]: r.inputs for r in of_type(found.resources, "aws:iam/rolePolicy:RolePolicy")}
-    grants = Grants("123456789012", "Z0123456789ABC", dict(ARNS))
+    grants = Grants("123456789012", "Z0123456789ABC", {str(key): arn for key, arn in ARNS.items()})
     assert len(policies) == 4
     for name, inputs in policies.items():
         assert json.loads(inputs["policy"]) == policy(site_of("geo-i"), inputs["name"], grants)

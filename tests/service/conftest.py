@@ -56,7 +56,8 @@ def toml(settings: Settings) -> str:
     lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if not isinstance(value, dict)]
     for key, table in values.items():
         if isinstance(table, dict):
-            lines += [f"[{key}]", *(f"{name} = {json.dumps(value)}" for name, value in table.items())]
+            given = {name: value for name, value in table.items() if value is not None}
+            lines += [f"[{key}]", *(f"{name} = {json.dumps(value)}" for name, value in given.items())]
     return "\n".join(lines)
 
 

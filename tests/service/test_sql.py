@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pymysql
 import pytest
 
+from lab import certificates
+from lab.certificates import Certificates
 from market import migrations
 from market import sql as rows
-from market.settings import Settings, SqlEndpoint
+from market.settings import Settings, SettingsError, SqlEndpoint
+from tests.service.conftest import end, free_port, until
 
 ROW = rows.Row(7, "1700000000000-3", "user-1", "key-1", "match-1", "winner", 2, 10**12)
 
@@ -71,3 +78,86 @@ def test_a_row_that_is_missing_without_a_reason_is_an_error(
         pytest.raises(rows.LedgerError, match="7/1700000000000-3"),
     ):
         rows.repeated_keys(connection, [ROW])
+
+
+@pytest.fixture(scope="module")
+def authority(directory: Path) -> Certificates:
+    return certificates.create(directory / "tls", ["localhost"])
+
+
+@pytest.fixture(scope="module")
+def encrypted(directory: Path, password_file: Path, authority: Certificates) -> Iterator[SqlEndpoint]:
+    """A server like those of RDS: it takes no connection without TLS, and is called `localhost`."""
+    data, port = directory / "mariadb-tls", free_port()
+    data.mkdir()
+    accounts = directory / "mariadb-tls.sql"
+    accounts.write_text(
+        "CREATE DATABASE IF NOT EXISTS market;"
+        f"\nCREATE USER reader@'127.0.0.1' IDENTIFIED BY '{password_file.read_text().strip()}';"
+        "\nGRANT SELECT ON market.* TO reader@'127.0.0.1';\n"
+    )
+    user = ["--user=root"] if os.geteuid() == 0 else []
+    subprocess.run(
+        ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db", *user],
+        check=True,
+        capture_output=True,
+    )
+    with (directory / "mariadb-tls.log").open("wb") as log:
+        server = subprocess.Popen(
+            ["mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={data}/sock", f"--port={port}",
+             "--bind-address=127.0.0.1", "--skip-name-resolve", f"--init-file={accounts}",
+             f"--ssl-cert={authority.certificate}", f"--ssl-key={authority.certificate_key}",
+             "--require-secure-transport=ON", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M",
+             *user],
+            stdout=log,
+            stderr=log,
+        )  # fmt: skip
+    endpoint = SqlEndpoint("localhost", port, "reader", str(password_file), ca_file=str(authority.ca_file))
+    try:
+
+        def takes() -> bool:
+            with contextlib.suppress(pymysql.MySQLError):
+                rows.connect(endpoint).close()
+                return True
+            return False
+
+        until(takes, "mariadb with TLS")
+        yield endpoint
+    finally:
+        end(server)
+
+
+def test_with_an_authority_a_connection_is_encrypted(encrypted: SqlEndpoint) -> None:
+    with contextlib.closing(rows.connect(encrypted)) as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW STATUS LIKE 'Ssl_version'")
+        assert str(cursor.fetchone()[1]).startswith("TLSv1")
+
+
+def test_a_server_of_another_authority_is_not_trusted(encrypted: SqlEndpoint, tmp_path: Path) -> None:
+    other = certificates.create(tmp_path / "other", ["localhost"])
+    stranger = msgspec.structs.replace(encrypted, ca_file=str(other.ca_file))
+    with pytest.raises(pymysql.MySQLError, match="CERTIFICATE_VERIFY_FAILED"):
+        rows.connect(stranger)
+
+
+def test_a_server_of_another_name_is_not_trusted(encrypted: SqlEndpoint) -> None:
+    with pytest.raises(pymysql.MySQLError, match="CERTIFICATE_VERIFY_FAILED"):
+        rows.connect(msgspec.structs.replace(encrypted, host="127.0.0.1"))
+
+
+def test_a_server_without_tls_is_not_spoken_to_where_an_authority_is_named(
+    mariadb: SqlEndpoint, authority: Certificates
+) -> None:
+    with pytest.raises(pymysql.MySQLError, match="SSL"):
+        rows.connect(msgspec.structs.replace(mariadb, ca_file=str(authority.ca_file)))
+
+
+@pytest.mark.parametrize("content", [None, "no PEM"])
+def test_authorities_that_cannot_be_read_are_named(
+    mariadb: SqlEndpoint, tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "authorities.pem"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SettingsError, match="cannot use the authorities in"):
+        rows.connect(msgspec.structs.replace(mariadb, ca_file=str(path)))

@@ -1,0 +1,98 @@
+"""The machine says of itself whether it can serve; there is no load balancer to say it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from ami.node import aws
+from ami.node.document import Document
+from ami.node.paths import DRAINING
+from ami.node.probes import Probe
+from ami.node.system import Disk
+
+_log = logging.getLogger(__name__)
+
+INTERVAL_S: Final = 10.0
+FAILURES: Final = 6
+"""How many looks in a row may fail before the machine is given up: a minute, longer than a restart."""
+
+Status = Literal["Healthy", "Unhealthy"]
+Report = Callable[[Status], None]
+
+
+def reporter(document: Document, instance_id: str) -> Report | None:
+    """How the machine tells its group; None when it has none, or must not be replaced on its own word.
+
+    A machine that keeps the data itself is not: the one in its place would begin with nothing.
+    """
+    group = document.group
+    if group is None or keeps_data(document):
+        return None
+
+    client: Any = aws.client("autoscaling", document.region)
+
+    def report(status: Status) -> None:
+        client.set_instance_health(
+            InstanceId=instance_id, HealthStatus=status, ShouldRespectGracePeriod=False
+        )
+
+    return report
+
+
+def keeps_data(document: Document) -> bool:
+    """Whether data is on the machine that is nowhere else."""
+    master = document.runs("redis") and document.redis is not None and document.redis.runs == "master"
+    return document.runs("mariadb") or master
+
+
+@dataclass
+class Health:
+    """What was seen so far.
+
+    Args:
+        probes: what has to be right.
+        report: how to tell the group; None where nobody is told.
+        disk: where it can be seen that the machine drains.
+    """
+
+    probes: Sequence[Probe]
+    report: Report | None
+    disk: Disk
+    _could: bool = field(default=False, init=False)
+    _failures: int = field(default=0, init=False)
+    _told: Status | None = field(default=None, init=False)
+
+    def look(self) -> None:
+        """Look once, and tell the group what has changed.
+
+        A machine is reported unhealthy only after it could serve: one that never could has wrong settings,
+        and so would have the next one. While it drains, it is going anyway.
+        """
+        if self.disk.at(DRAINING).exists():
+            return
+        problems = [problem for probe in self.probes if (problem := probe()) is not None]
+        if not problems:
+            if self._failures or not self._could:
+                _log.info("this machine can serve")
+            self._could, self._failures = True, 0
+            self._tell("Healthy")
+            return
+        self._failures += 1
+        if self._failures in (1, FAILURES):
+            _log.warning("this machine cannot serve: %s", "; ".join(problems))
+        if self._could and self._failures >= FAILURES:
+            self._tell("Unhealthy")
+
+    def _tell(self, status: Status) -> None:
+        if self.report is None or self._told == status:
+            return
+        try:
+            self.report(status)
+        except aws.REFUSALS as error:
+            _log.warning("the group could not be told that this machine is %s: %s", status, aws.reason(error))
+            return
+        self._told = status
+        _log.info("the group was told that this machine is %s", status)

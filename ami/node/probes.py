@@ -1,0 +1,84 @@
+"""Whether the machine can do what it is for: asked as its users would ask."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import redis
+
+from ami.node.document import Document
+from ami.node.paths import SECRETS
+from ami.node.plan import UNIT_OF
+from ami.node.system import Disk, Run
+
+Probe = Callable[[], str | None]
+"""What is wrong at present, None when nothing is."""
+
+TIMEOUT_S: Final = 5.0
+HERE: Final = "127.0.0.1"
+HTTPS_PORT: Final = 443
+HEALTH_PATH: Final = "/healthz"
+
+
+def probes(document: Document, disk: Disk, run: Run) -> Iterator[Probe]:
+    """What has to be right on a machine of this document."""
+    if document.runs("nginx"):
+        yield partial(serves, document.names.regional)
+    if document.runs("redis") and document.redis and document.role == "redis":
+        yield partial(answers, document.redis.read.port, disk.at(SECRETS / "redis-password"))
+    if document.role != "node":
+        for service in ("ledger", "prometheus"):
+            if document.runs(service):
+                yield partial(lives, UNIT_OF[service], run)
+
+
+def serves(name: str, port: int = HTTPS_PORT) -> str | None:
+    """What the health check of the machine's own address says, through nginx and TLS.
+
+    Nobody's signature is asked for: the name and the key are this machine's own, as is the network.
+    """
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    connection = http.client.HTTPConnection(name, timeout=TIMEOUT_S)
+    try:
+        raw = socket.create_connection((HERE, port), TIMEOUT_S)
+        connection.sock = raw
+        connection.sock = context.wrap_socket(raw, server_hostname=name)
+        connection.request("GET", HEALTH_PATH)
+        response = connection.getresponse()
+        text = response.read(512).decode("utf-8", errors="replace").strip()
+    except (OSError, http.client.HTTPException) as error:
+        return f"{HEALTH_PATH}: {str(error) or type(error).__name__}"
+    finally:
+        connection.close()
+    return None if response.status == http.HTTPStatus.OK else f"{HEALTH_PATH}: {response.status} {text}"
+
+
+def answers(port: int, password_file: Path) -> str | None:
+    """What a PING of the machine's own Redis says."""
+    try:
+        password = password_file.read_text(encoding="utf-8").strip()
+        with redis.Redis(
+            host=HERE,
+            port=port,
+            password=password,
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
+        ) as client:
+            client.ping()
+    except (OSError, redis.RedisError) as error:
+        return f"redis: {error}"
+    return None
+
+
+def lives(unit: str, run: Run) -> str | None:
+    """Whether a unit runs."""
+    done = run(["systemctl", "is-active", unit], TIMEOUT_S)
+    return None if done.status == 0 else f"{unit} is {done.output or 'not active'}"

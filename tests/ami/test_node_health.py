@@ -1,0 +1,173 @@
+"""A machine is given up only when it could serve and no longer can, and while it is not going anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from ami.node import paths, probes
+from ami.node.health import FAILURES, Health, Status, keeps_data, reporter
+from ami.node.system import Done
+from infra.flows import Role
+from tests.ami.node_fakes import HOME, Programs, account, disk, document
+
+
+class Told:
+    """What the group was told, or why it could not be."""
+
+    def __init__(self) -> None:
+        self.statuses: list[Status] = []
+        self.broken = False
+
+    def __call__(self, status: Status) -> None:
+        if self.broken:
+            raise EndpointConnectionError(endpoint_url="https://autoscaling")
+        self.statuses.append(status)
+
+
+class Patient:
+    """A machine whose probe answers what a test says, and what it tells."""
+
+    def __init__(self, root: Path) -> None:
+        self.problem: str | None = None
+        self.told = Told()
+        self.disk = disk(root)[0]
+        self.health = Health((lambda: self.problem,), self.told, self.disk)
+
+    def look(self, problem: str | None, times: int = 1) -> list[Status]:
+        self.problem = problem
+        for _ in range(times):
+            self.health.look()
+        return self.told.statuses
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Patient:
+    return Patient(tmp_path)
+
+
+def test_a_machine_that_can_serve_says_so_once(patient: Patient) -> None:
+    assert patient.look(None, 5) == ["Healthy"]
+
+
+def test_a_machine_that_could_never_serve_is_not_replaced_by_another_like_it(patient: Patient) -> None:
+    assert patient.look("no secret", 10 * FAILURES) == []
+
+
+def test_a_machine_that_no_longer_can_is_given_up_after_so_many_looks_in_a_row(patient: Patient) -> None:
+    patient.look(None)
+    patient.look("502", FAILURES - 1)
+    patient.look(None)
+    assert patient.look("502", FAILURES - 1) == ["Healthy"]
+    assert patient.look("502") == ["Healthy", "Unhealthy"]
+    assert patient.look("502", FAILURES) == ["Healthy", "Unhealthy"]
+
+
+def test_a_machine_that_comes_back_before_it_is_replaced_says_so(patient: Patient) -> None:
+    patient.look(None)
+    patient.look("502", FAILURES)
+    assert patient.look(None)[-1] == "Healthy"
+
+
+def test_a_machine_that_drains_is_not_given_up(patient: Patient) -> None:
+    patient.look(None)
+    marker = patient.disk.at(paths.DRAINING)
+    marker.parent.mkdir(parents=True)
+    marker.touch()
+    assert patient.look("503 draining", 2 * FAILURES) == ["Healthy"]
+
+
+def test_a_group_that_cannot_be_told_is_told_later(patient: Patient) -> None:
+    patient.told.broken = True
+    patient.look(None)
+    patient.told.broken = False
+    assert patient.look(None) == ["Healthy"]
+
+
+@pytest.fixture
+def aws() -> Iterator[Any]:
+    with account():
+        yield boto3.client("autoscaling", HOME)
+
+
+def test_the_group_has_the_status_that_the_machine_says(aws: Any) -> None:
+    told = document("geo-i", "node")
+    assert told.group is not None
+    aws.create_launch_configuration(
+        LaunchConfigurationName="nodes", ImageId="ami-12c6146b", InstanceType="m3.xlarge"
+    )
+    aws.create_auto_scaling_group(
+        AutoScalingGroupName=told.group.name,
+        MinSize=2,
+        MaxSize=2,
+        LaunchConfigurationName="nodes",
+        AvailabilityZones=[f"{HOME}a"],
+    )
+
+    def statuses() -> dict[str, str]:
+        found = aws.describe_auto_scaling_instances()["AutoScalingInstances"]
+        return {each["InstanceId"]: each["HealthStatus"] for each in found}
+
+    sick, other = statuses()
+    report = reporter(told, sick)
+    assert report is not None
+    report("Unhealthy")
+    assert {k: v.title() for k, v in statuses().items()} == {sick: "Unhealthy", other: "Healthy"}
+
+
+@pytest.mark.parametrize(
+    ("stack", "role", "reports"),
+    [
+        ("geo-i", "node", True),
+        ("geo-ii", "node", True),
+        ("geo-ii", "core", True),
+        ("baseline", "node", False),
+        ("geo-ii", "redis", False),
+    ],
+)
+def test_a_machine_that_keeps_the_data_is_not_replaced_on_its_own_word(
+    aws: Any, stack: str, role: Role, reports: bool
+) -> None:
+    assert (reporter(document(stack, role), "i-1") is not None) is reports
+
+
+def test_the_only_copy_of_the_data_is_on_the_baselines_node_and_the_redis_machine() -> None:
+    keeping = [
+        (stack, role)
+        for stack, role in (("baseline", "node"), ("geo-ii", "node"), ("geo-ii", "redis"), ("geo-ii", "core"))
+        if keeps_data(document(stack, role))  # type: ignore[arg-type]
+    ]
+    assert keeping == [("baseline", "node"), ("geo-ii", "redis")]
+
+
+@pytest.mark.parametrize(
+    ("stack", "role", "count"),
+    [("geo-ii", "node", 1), ("geo-ii", "core", 1), ("geo-ii", "redis", 1), ("geo-ii", "monitoring", 1)],
+)
+def test_every_machine_has_something_that_has_to_be_right(
+    stack: str, role: Role, count: int, tmp_path: Path
+) -> None:
+    assert len(list(probes.probes(document(stack, role), disk(tmp_path)[0], Programs()))) == count
+
+
+def test_a_unit_that_does_not_run_is_named(tmp_path: Path) -> None:
+    run = Programs({"systemctl is-active": Done(3, "failed")})
+    (probe,) = probes.probes(document("geo-ii", "core"), disk(tmp_path)[0], run)
+    assert probe() == "market-ledger.service is failed"
+    assert run.calls == ["systemctl is-active market-ledger.service"]
+
+
+def test_a_redis_that_does_not_answer_is_a_problem(tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text("x")
+    assert (probes.answers(1, password) or "").startswith("redis: ")
+    assert (probes.answers(1, tmp_path / "none") or "").startswith("redis: ")
+
+
+def test_a_node_that_does_not_listen_is_a_problem() -> None:
+    assert "refused" in (probes.serves("eu-west-1.play.market.example", port=1) or "")
