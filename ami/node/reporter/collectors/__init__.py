@@ -1,0 +1,1 @@
+"""What measures the machine: each module one aspect of it, behind the protocol `figures.Collector`."""

@@ -1,0 +1,40 @@
+"""The metrics that are sent to CloudWatch: what alarms, scaling and the dashboard of the stacks read.
+
+They are the ones that the stacks declare; a test holds both lists together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+
+@dataclass(frozen=True)
+class CloudWatchMetric:
+    """The name and unit of a metric on CloudWatch.
+
+    A `spread` metric is sent as values and counts, every event of the minute; the others as one value.
+    """
+
+    name: str
+    unit: Literal["Percent", "Count", "Milliseconds"]
+    spread: bool = False
+
+
+MEMORY_PERCENT: Final = CloudWatchMetric("MemoryPercent", "Percent")
+DISK_PERCENT: Final = CloudWatchMetric("DiskPercent", "Percent")
+CONNECTIONS: Final = CloudWatchMetric("Connections", "Count")
+CONNECTIONS_PERCENT: Final = CloudWatchMetric("ConnectionsPercent", "Percent")
+ACCEPT_QUEUE_OVERFLOWS: Final = CloudWatchMetric("AcceptQueueOverflows", "Count")
+BROADCAST_LATE_MS: Final = CloudWatchMetric("BroadcastLateMs", "Milliseconds", spread=True)
+LEDGER_BACKLOG: Final = CloudWatchMetric("LedgerBacklog", "Count")
+
+CLOUDWATCH_METRICS: Final = (
+    MEMORY_PERCENT,
+    DISK_PERCENT,
+    CONNECTIONS,
+    CONNECTIONS_PERCENT,
+    ACCEPT_QUEUE_OVERFLOWS,
+    BROADCAST_LATE_MS,
+    LEDGER_BACKLOG,
+)
