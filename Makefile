@@ -1,5 +1,5 @@
 # The commands of the README. Each one installs what it needs first.
-.PHONY: demo test check clean
+.PHONY: demo test check clean image image-lock test-image
 .DEFAULT_GOAL := help
 
 ENV := .venv/.installed
@@ -8,6 +8,8 @@ help:
 	@echo "make demo    compare the three architectures on this machine (about 5 minutes; root)"
 	@echo "make test    run the tests (root)"
 	@echo "make test-engine  the Pulumi program under the real engine against a server on this machine"
+	@echo "make image   build the machine image (root, about 1 minute)"
+	@echo "make test-image  build it, boot it in each role and look at it from outside (root, up to 10 minutes)"
 	@echo "make check   formatting, lint, types, import rules"
 	@echo "make clean   end a running lab and remove what was built"
 
@@ -23,6 +25,19 @@ test: $(ENV)
 # Exits with 77, and says why, where the engine or its AWS provider is not installed.
 test-engine: $(ENV)
 	.venv/bin/python -m tests.engine.run
+
+image: $(ENV)
+	@ami/build/install
+	.venv/bin/python -m ami.build
+
+# Records the newest of Debian's packages as those of the image.
+image-lock: $(ENV)
+	@ami/build/install
+	.venv/bin/python -m ami.build lock
+
+# The guests have a network of their own, in which the metadata service's address is a test's.
+test-image: image
+	ISOCHRONE_IMAGE=1 unshare --net .venv/bin/python -m pytest -q --durations=10 tests/image
 
 check: $(ENV)
 	.venv/bin/ruff format --check .
