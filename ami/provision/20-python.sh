@@ -1,0 +1,14 @@
+# The service and the machine's own programs in /opt/isochrone/venv, from wheels and without a network.
+venv=/opt/isochrone/venv
+rm -rf "$venv"
+python3.11 -m venv --without-pip --symlinks "$venv"
+pip=$(echo /run/build/wheels/pip-*.whl)
+"$venv/bin/python" "$pip/pip" --isolated --no-cache-dir install --quiet --no-index \
+    --find-links /run/build/wheels --no-compile --disable-pip-version-check isochrone-ami
+# Compiled files that do not depend on times.
+"$venv/bin/python" -m compileall -q --invalidation-mode unchecked-hash "$venv/lib"
+"$venv/bin/market" --help >/dev/null
+# A module that cannot be imported is found here and not at the first boot.
+for module in ami.node ami.node.reporter; do
+    "$venv/bin/python" -m "$module" --help >/dev/null
+done
