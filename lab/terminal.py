@@ -17,8 +17,9 @@ from bench.errors import BenchError
 from infra.errors import InfraError
 from lab.errors import LabError
 
-ERR: Final = Console(stderr=True)
-OUT: Final = Console()
+# Keys have colons, which would make emoji of some.
+ERR: Final = Console(stderr=True, emoji=False)
+OUT: Final = Console(emoji=False)
 
 Name = Annotated[str, typer.Option("--name", help="The lab's name; several may run beside one another.")]
 Root = Annotated[Path, typer.Option("--state-dir", help="Where labs keep their state.")]
