@@ -23,15 +23,12 @@ from infra.preview_view import rendered, rendered_changes
 from infra.prices import PriceList, present_prices, prices_2015
 from infra.regions import matrix
 from infra.stack_config import described_by, read_config
-from infra.terminal import OUT, reported
+from infra.terminal import OUT, STACKS, reported
 
 MATRIX: Final = "2024"
 """The round trips by which a preview says who is nearest to whom: the newest that are known."""
 
 ONLY_2015: Final = "only the prices of 2015 are known; today's are not, and none is made up"
-
-STACKS: Final = Path() if any(Path().glob("Pulumi.*.yaml")) else Path(__file__).parents[1]
-"""Where the stack files are unless told: the working directory, or else the checkout that this is part of."""
 
 
 class OverrideError(InfraError):

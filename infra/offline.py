@@ -63,7 +63,7 @@ def declare(
     """
     mocks = _Answers(lookup)
     monitor = _Monitor(mocks)
-    log = _Warnings()
+    log = Warnings()
     failed: list[BaseException] = []
 
     # A thread of its own: the SDK keeps all of its state in context variables and ties it to the event loop.
@@ -184,7 +184,7 @@ class _Monitor(MockMonitor):
         response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if request.type != "pulumi:pulumi:Stack":
             inputs = _clean(rpc.deserialize_properties(request.object, keep_unknowns=True))
-            parent = "" if _is_stack(request.parent) else request.parent.split("::")[-1]
+            parent = "" if is_stack(request.parent) else request.parent.split("::")[-1]
             region = inputs.get("region", "")
             self.declared.append(
                 Declared(request.type, request.name, parent, region, bool(request.protect), inputs)
@@ -192,12 +192,13 @@ class _Monitor(MockMonitor):
         return response
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
-        if _is_stack(request.urn):
+        if is_stack(request.urn):
             self.exports = _clean(rpc.deserialize_properties(request.outputs, keep_unknowns=True))
         return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
 
-def _is_stack(urn: str) -> bool:
+def is_stack(urn: str) -> bool:
+    """Whether a resource is the stack itself, by its URN; what has no parent is at its top."""
     return not urn or urn.split("::")[2] == "pulumi:pulumi:Stack"
 
 
@@ -221,8 +222,8 @@ def _is_internal(key: object) -> bool:
 
 
 @dataclass
-class _Warnings:
-    """Collects what the program warns of; the engine would show it."""
+class Warnings:
+    """Collects in `messages` what a program warns of; the engine would show it."""
 
     messages: list[str] = field(default_factory=list)
 

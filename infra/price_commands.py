@@ -11,11 +11,10 @@ import typer
 from rich.markup import escape
 from rich.progress import track
 
-from infra.commands import STACKS
 from infra.price_offers import questions
 from infra.price_refresh import RefreshError, pricing_client, refresh
 from infra.prices import PRICE_FILE
-from infra.terminal import ERR, OUT, reported
+from infra.terminal import ERR, OUT, STACKS, reported
 
 app: Final = typer.Typer(no_args_is_help=True, add_completion=False)
 

@@ -1,9 +1,10 @@
-"""What the commands of `infra` share: their consoles, and errors as messages."""
+"""What commands share: their consoles, where the stack files are, and errors of `infra` as messages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import typer
@@ -15,6 +16,9 @@ from infra.errors import InfraError
 # Keys have colons, which would make emoji of some.
 OUT: Final = Console(emoji=False)
 ERR: Final = Console(stderr=True, emoji=False)
+
+STACKS: Final = Path() if any(Path().glob("Pulumi.*.yaml")) else Path(__file__).parents[1]
+"""Where the stack files are unless told: the working directory, or else the checkout that this is part of."""
 
 
 @contextmanager

@@ -12,10 +12,11 @@ from rich.table import Table
 
 from infra.regions import REGIONS, matrix
 from infra.stackfile import load
+from infra.terminal import ERR, OUT, STACKS
 from lab import client, lab, processes, world
 from lab.errors import LabError
 from lab.site import DataPath
-from lab.terminal import ERR, OUT, STACKS, Name, Root, Stacks, reported, terminable
+from lab.terminal import Name, Root, Stacks, reported, terminable
 
 app = typer.Typer(
     help="Run an architecture on this machine, each region a network namespace.", no_args_is_help=True

@@ -17,10 +17,11 @@ from bench.scenario import Scenario
 from infra.prices import prices_2015
 from infra.regions import matrix as matrix_named
 from infra.stackfile import load
+from infra.terminal import ERR, OUT, STACKS
 from lab import comparison, lab
 from lab.comparison import Comparison, DataPaths
 from lab.experiment import Experiment
-from lab.terminal import ERR, OUT, STACKS, Name, Root, Stacks, reported, terminable
+from lab.terminal import Name, Root, Stacks, reported, terminable
 
 ARCHITECTURES = ("baseline", "geo-i", "geo-ii")
 """The architectures that are compared unless others are named."""

@@ -1,4 +1,4 @@
-"""What the lab's commands share: their consoles and options, errors as messages, signals as interruptions."""
+"""What the lab's commands share: their options, errors as messages, signals as interruptions."""
 
 from __future__ import annotations
 
@@ -7,26 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from bench.errors import BenchError
 from infra.errors import InfraError
+from infra.terminal import ERR
 from lab.errors import LabError
-
-# Keys have colons, which would make emoji of some.
-ERR: Final = Console(stderr=True, emoji=False)
-OUT: Final = Console(emoji=False)
 
 Name = Annotated[str, typer.Option("--name", help="The lab's name; several may run beside one another.")]
 Root = Annotated[Path, typer.Option("--state-dir", help="Where labs keep their state.")]
 Stacks = Annotated[Path, typer.Option("--stacks", help="The directory of the Pulumi.<stack>.yaml files.")]
-
-STACKS: Final = Path() if any(Path().glob("Pulumi.*.yaml")) else Path(__file__).parents[1]
-"""Where the stack files are unless told: the working directory, or else the checkout that this is part of."""
 
 
 @contextmanager

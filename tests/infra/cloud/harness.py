@@ -7,11 +7,9 @@ checks of the harness's own (`refusals`), and what no handler passes on to AWS i
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from queue import LifoQueue
 from threading import Thread
 from typing import Any, Final
@@ -22,6 +20,7 @@ from pulumi.runtime.settings import SETTINGS, set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
 from infra.errors import InfraError
+from infra.offline import Warnings, is_stack
 from tests.infra.cloud.account import Account
 from tests.infra.cloud.configuration import PROJECT, handed_over
 from tests.infra.cloud.declared import Declared, Resource
@@ -47,7 +46,7 @@ def declare(stack: str, text: str, account: Account, program: Callable[[], Any])
     """
     cloud = Cloud(account)
     monitor = _Monitor(cloud)
-    log = _Warnings()
+    log = Warnings()
     failed: list[BaseException] = []
 
     # A thread of its own: the SDK keeps all of its state in context variables and ties it to the event loop.
@@ -140,7 +139,7 @@ class _Monitor(MockMonitor):
                 request.type,
                 request.name,
                 inputs.get("region", ""),
-                "" if _is_stack(request.parent) else request.parent.split("::")[-1],
+                "" if is_stack(request.parent) else request.parent.split("::")[-1],
                 bool(request.protect),
                 tuple(request.ignoreChanges),
                 response.id,
@@ -151,26 +150,7 @@ class _Monitor(MockMonitor):
         return response
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
-        if _is_stack(request.urn):
+        if is_stack(request.urn):
             # The SDK makes a stack before that of the program, whose empty outputs may come later.
             self.exports = {**self.exports, **self._cloud.secrets.redacted(request.outputs)}
         return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
-
-
-def _is_stack(urn: str) -> bool:
-    return not urn or urn.split("::")[2] == "pulumi:pulumi:Stack"
-
-
-@dataclass
-class _Warnings:
-    """Collects what the program warns of; the engine would show it."""
-
-    messages: list[str] = field(default_factory=list)
-
-    @property
-    def logger(self) -> logging.Logger:
-        logger = logging.Logger("isochrone.harness", logging.WARNING)
-        handler = logging.Handler()
-        handler.emit = lambda record: self.messages.append(record.getMessage())  # type: ignore[method-assign]
-        logger.addHandler(handler)
-        return logger
