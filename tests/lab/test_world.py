@@ -32,8 +32,8 @@ world = World.create(sys.argv[1], Path(sys.argv[2]), PAIR, DISTANT)
 child = world.spawn("left", "sleeper", ["sleep", "1000"])
 world.spawn("right", "stubborn", ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"])
 world.spawn("right", "daemon", ["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 & exit 0"]).wait()
-print(child.pid, flush=True)
 try:
+    print(child.pid, flush=True)
     time.sleep(1000)
 except KeyboardInterrupt:
     time.sleep(0.2)
