@@ -7,7 +7,7 @@ answered. The scripts, the reads and the row are those of the live path; only th
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pymysql
 import redis
@@ -15,27 +15,17 @@ from pymysql.connections import Connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from market import keys, scripts, sql
-from market.protocol import ErrorCode, Game, PlacePrediction, Pool
+from market import calls, sql
+from market.protocol import ErrorCode, PlacePrediction
 from market.scripts import Command, Script
 from market.settings import RedisEndpoint, Settings, read_secret
-from market.store import (
-    Done,
-    Failure,
-    Receipt,
-    ReplyError,
-    UnavailableError,
-    failure,
-    read_flush,
-    read_game_exists,
-    read_games,
-    read_place,
-    read_pools,
-)
+from market.store import Call, Done, Failure, Receipt, ReplyError, UnavailableError, failure
 
 _log = logging.getLogger(__name__)
 
 TIMEOUT_S: Final = 5.0
+
+T = TypeVar("T")
 
 
 class BlockingStore:
@@ -70,31 +60,22 @@ class BlockingStore:
                 return f"{server.name}: {error}"
         return None
 
-    def games(self, done: Done[list[Game]]) -> None:
-        """See `Store.games`."""
-        done(read_games(self._read.call(("HVALS", keys.GAMES))))
+    def nearest(self, call: Call[T], done: Done[T]) -> None:
+        """See `Store.nearest`."""
+        done(call.read(self._read.call(call.command, call.script)))
 
-    def game_exists(self, game: str, done: Done[bool]) -> None:
-        """See `Store.game_exists`."""
-        done(read_game_exists(self._read.call(("HEXISTS", keys.GAMES, game))))
-
-    def pools(self, game: str, done: Done[list[Pool]]) -> None:
-        """See `Store.pools`."""
-        done(read_pools(self._read.call(scripts.pools(game), scripts.POOLS)))
+    def master(self, call: Call[T], done: Done[T]) -> None:
+        """See `Store.master`."""
+        done(call.read(self._master.call(call.command, call.script)))
 
     def place(self, user: str, request: PlacePrediction, done: Done[Receipt]) -> None:
         """See `Store.place`."""
-        command = scripts.place(user, request, self._flush_interval_ms)
-        result = read_place(self._master.call(command, scripts.PLACE))
+        call = calls.place(user, request, self._flush_interval_ms)
+        result = call.read(self._master.call(call.command, call.script))
         if isinstance(result, Receipt) and not result.duplicate:
             done(self._write_through(user, request, result))
         else:
             done(result)
-
-    def flush(self, pool: str, done: Done[int]) -> None:
-        """See `Store.flush`."""
-        command = scripts.flush(pool, self._flush_interval_ms)
-        done(read_flush(self._master.call(command, scripts.FLUSH)))
 
     def _write_through(self, user: str, request: PlacePrediction, receipt: Receipt) -> Receipt | Failure:
         """Write the row that the ledger will find there; without SQL the journal still has the prediction."""

@@ -18,7 +18,7 @@ from websockets.protocol import CONNECTING, OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from market.protocol import SUBPROTOCOL, CloseCode
+from market.protocol import SUBPROTOCOLS, CloseCode
 from market.sessions import Session
 from market.tokens import TokenError
 
@@ -56,7 +56,9 @@ class Connection(asyncio.Protocol):
         self._api = api
         self._transport: asyncio.Transport | None = None
         self._wire = ServerProtocol(
-            subprotocols=[Subprotocol(SUBPROTOCOL)], max_size=api.settings.max_message_bytes, logger=_quiet
+            subprotocols=[Subprotocol(name) for name in SUBPROTOCOLS],
+            max_size=api.settings.max_message_bytes,
+            logger=_quiet,
         )
         self.session = Session(self, api)
         self._fragments: list[bytes] | None = None

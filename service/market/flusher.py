@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 
+from market import calls
 from market.store import Failure, Store
 
 _log = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ class Flusher:
 
     def __init__(self, store: Store, interval_ms: int) -> None:
         self._store = store
+        self._interval_ms = interval_ms
         self._interval_s = interval_ms / 1000
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._sweep: asyncio.TimerHandle | None = None
@@ -56,7 +58,7 @@ class Flusher:
             elif result > 0:
                 self.due(pool, result)
 
-        self._store.flush(pool, flushed)
+        self._store.master(calls.flush(pool, self._interval_ms), flushed)
 
     def _plan_sweep(self) -> None:
         delay_s = self._interval_s * random.uniform(0.8, 1.2)  # noqa: S311
@@ -64,4 +66,4 @@ class Flusher:
 
     def _flush_overdue(self) -> None:
         self._plan_sweep()
-        self._store.flush("", lambda _: None)
+        self._store.master(calls.flush("", self._interval_ms), lambda _: None)

@@ -1,7 +1,7 @@
 """The names of what the service keeps in Redis.
 
 Names of games, pools, users and keys never hold a colon or a space (`protocol.Name`), so that these names
-cannot run into one another.
+cannot run into one another. `PREFIXES` are known to every script by the same names.
 """
 
 from __future__ import annotations
@@ -10,29 +10,53 @@ from typing import Final
 
 PREFIX: Final = "market:"
 EPOCH: Final = "market:epoch"
+"""String: the present epoch; it rises whenever writes may have been lost."""
 GAMES: Final = "market:games"
 """Hash: game -> `protocol.Game` as JSON."""
 JOURNAL: Final = "market:journal"
-"""Stream: one entry per prediction, in the order in which they were accepted."""
+"""Stream: everything that happened, in the order in which it was accepted (see `market.journal`)."""
+JOURNAL_LIMIT: Final = "market:journal:limit"
+"""String: how many entries the journal may hold before writes are refused."""
+JOURNAL_TRIMMED: Final = "market:journal:trimmed"
+"""String: every entry whose id is below this may be gone from the journal; SQL has it everywhere."""
+POSITIONS: Final = "market:journal:positions"
+"""Hash: SQL server -> how far it has the journal, and when that was seen."""
 REJECTED: Final = "market:journal:rejected"
-"""Stream: journal entries that are not predictions; somebody has to look at them."""
+"""Stream: journal entries that cannot be read; somebody has to look at them."""
 DUE: Final = "market:due"
 """Sorted set: pool -> when its next distribution is due (ms since 1970)."""
+EVENTS: Final = "market:events"
+"""Stream: what happened in the matches, each event once."""
 ACCOUNT: Final = "market:account:"
 POOL: Final = "market:pool:"
+BOOK: Final = "market:book:"
 RECEIPT: Final = "market:receipt:"
+TAIL: Final = "market:tail:"
+FRIENDS: Final = "market:friends:"
+ORDERS: Final = "market:orders:"
+PRESENCE: Final = "market:presence:"
+POSITION: Final = "market:position:"
+HISTORY: Final = "market:history:"
+LIVE: Final = "market:live:"
 LEDGER_GROUP: Final = "ledger"
 """The consumer group of the journal that drains it to SQL."""
+RESOLVER_GROUP: Final = "resolver"
+"""The consumer group of the events that decides pools."""
 
 
 def account(user: str) -> str:
-    """Hash: `opening` and `balance` in minor units."""
+    """Hash: `balance` in minor units, and `opening`: all that came from outside."""
     return ACCOUNT + user
 
 
 def pool(name: str) -> str:
-    """Hash: what a pool is, its totals, and the state of its distributions."""
+    """Hash: what a pool is, its totals, the state of its distributions and of its settlement."""
     return POOL + name
+
+
+def book(pool: str) -> str:
+    """List: a pool's predictions as "user key option stake placed_ms", empty once cancelled."""
+    return BOOK + pool
 
 
 def pools(game: str) -> str:
@@ -41,10 +65,40 @@ def pools(game: str) -> str:
 
 
 def receipt(user: str, key: str) -> str:
-    """String: the receipt of the prediction that a user placed with an idempotency key."""
+    """String: the receipt of the write that a user made with an idempotency key."""
     return f"{RECEIPT}{user}:{key}"
 
 
+def tail(user: str) -> str:
+    """List: the ids of a user's newest journal entries, at least of those that SQL may not have."""
+    return TAIL + user
+
+
+def friends(user: str) -> str:
+    """Set: whom a user has named friends."""
+    return FRIENDS + user
+
+
+def orders(pool: str) -> str:
+    """Hash: "user key" -> `protocol.Order` as JSON."""
+    return ORDERS + pool
+
+
+def presence(game: str) -> str:
+    """Hash: API process -> "connections seen_ms"."""
+    return PRESENCE + game
+
+
+def position(game: str) -> str:
+    """Hash: `epoch` and `offset` of the last push on the game's channel."""
+    return POSITION + game
+
+
+def history(game: str) -> str:
+    """List: the newest pushes of the game's channel, the newest last."""
+    return HISTORY + game
+
+
 def channel(game: str) -> str:
-    """Channel: the distributions of a game's pools, as the JSON that clients get."""
-    return f"market:live:{game}"
+    """Channel: a game's pushes, as the JSON that clients get."""
+    return LIVE + game

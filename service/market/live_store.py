@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from market import keys, scripts
-from market.protocol import Game, PlacePrediction, Pool
+from typing import TypeVar
+
+from market import calls, scripts
+from market.protocol import PlacePrediction
 from market.redis_link import CommandLink
 from market.settings import Settings, read_secret
-from market.store import Done, Receipt, read_flush, read_game_exists, read_games, read_place, read_pools
+from market.store import Call, Done, Receipt
+
+T = TypeVar("T")
 
 
 class LiveStore:
@@ -34,24 +38,21 @@ class LiveStore:
         """See `Store.problem`."""
         return self._master.problem() or self._read.problem()
 
-    def games(self, done: Done[list[Game]]) -> None:
-        """See `Store.games`."""
-        self._read.submit(("HVALS", keys.GAMES), lambda reply: done(read_games(reply)))
+    def nearest(self, call: Call[T], done: Done[T]) -> None:
+        """See `Store.nearest`."""
+        _submit(self._read, call, done)
 
-    def game_exists(self, game: str, done: Done[bool]) -> None:
-        """See `Store.game_exists`."""
-        self._read.submit(("HEXISTS", keys.GAMES, game), lambda reply: done(read_game_exists(reply)))
-
-    def pools(self, game: str, done: Done[list[Pool]]) -> None:
-        """See `Store.pools`."""
-        self._read.evaluate(scripts.POOLS, scripts.pools(game), lambda reply: done(read_pools(reply)))
+    def master(self, call: Call[T], done: Done[T]) -> None:
+        """See `Store.master`."""
+        _submit(self._master, call, done)
 
     def place(self, user: str, request: PlacePrediction, done: Done[Receipt]) -> None:
         """See `Store.place`."""
-        command = scripts.place(user, request, self._flush_interval_ms)
-        self._master.evaluate(scripts.PLACE, command, lambda reply: done(read_place(reply)))
+        self.master(calls.place(user, request, self._flush_interval_ms), done)
 
-    def flush(self, pool: str, done: Done[int]) -> None:
-        """See `Store.flush`."""
-        command = scripts.flush(pool, self._flush_interval_ms)
-        self._master.evaluate(scripts.FLUSH, command, lambda reply: done(read_flush(reply)))
+
+def _submit(link: CommandLink, call: Call[T], done: Done[T]) -> None:
+    if call.script is None:
+        link.submit(call.command, lambda reply: done(call.read(reply)))
+    else:
+        link.evaluate(call.script, call.command, lambda reply: done(call.read(reply)))

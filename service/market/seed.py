@@ -63,7 +63,7 @@ def _seed(client: redis.Redis, users: int, balance: int) -> int:
     pool: dict[Field, Field] = {"game": GAME.id, "question": QUESTION, "status": "open"}
     pool |= {"options": msgspec.json.encode(OPTIONS), "options_count": len(OPTIONS)}
     pool |= {f"total:{index}": 0 for index in range(len(OPTIONS))}
-    pool |= {"predictions": 0, "epoch": epoch, "offset": 0, "flushed_ms": 0, "due_ms": 0}
+    pool |= {"predictions": 0, "flushed_ms": 0, "due_ms": 0}
     for first in range(0, users, CHUNK):
         pipeline = client.pipeline(transaction=False)
         for index in range(first, min(first + CHUNK, users)):

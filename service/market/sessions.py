@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
 
+from market import calls
 from market.frames import text_frame
+from market.handlers import HANDLERS
 from market.protocol import (
     Authenticate,
     Authenticated,
@@ -19,24 +20,18 @@ from market.protocol import (
     CloseCode,
     Error,
     ErrorCode,
-    Game,
-    Games,
     Joined,
     JoinGame,
     LeaveGame,
     Left,
-    ListGames,
-    ListPools,
-    Placed,
     PlacePrediction,
-    Pool,
-    Pools,
     Reply,
+    Request,
     RequestId,
     decode_client,
     encode,
 )
-from market.store import Failure, Receipt, failure
+from market.store import Failure, failure
 from market.tokens import Identity, TokenError
 from market.topics import Topic
 
@@ -51,10 +46,8 @@ MAX_GAMES: Final = 16
 MAX_REFUSALS: Final = 100
 """Messages in a row that are refused before the connection is closed."""
 
-_TYPES: Final = frozenset(
-    str(kind.__struct_config__.tag)
-    for kind in (Authenticate, ListGames, JoinGame, LeaveGame, ListPools, PlacePrediction)
-)
+_KINDS: Final[tuple[type[Request], ...]] = (Authenticate, JoinGame, LeaveGame, *HANDLERS)
+_TYPES: Final = frozenset(str(kind.__struct_config__.tag) for kind in _KINDS)
 
 
 class _Id(Struct):
@@ -127,7 +120,12 @@ class Session:
             self._refuse(message.id, ErrorCode.TOO_MANY_REQUESTS, "wait for the answers to earlier requests")
         else:
             self._refusals = 0
-            _HANDLERS[type(message)](self, message)
+            if isinstance(message, JoinGame):
+                self._join_game(message)
+            elif isinstance(message, LeaveGame):
+                self._leave_game(message)
+            else:
+                self._ask(message, self.identity)
 
     def _authenticate(self, message: Authenticate) -> None:
         try:
@@ -139,19 +137,12 @@ class Session:
             self._refusals = 0
             self._send(Authenticated(message.id, identity.user, identity.expires_at_s))
 
-    def _list_games(self, message: ListGames) -> None:
-        def listed(result: list[Game] | Failure) -> None:
-            self._answer(message.id, result, lambda games: Games(message.id, games))
-
+    def _ask(self, message: Request, identity: Identity) -> None:
+        if isinstance(message, PlacePrediction) and message.game not in self._topics:
+            self._fail(message.id, Failure(ErrorCode.NOT_JOINED, "join the game first"))
+            return
         self._in_flight += 1
-        self._api.store.games(listed)
-
-    def _list_pools(self, message: ListPools) -> None:
-        def listed(result: list[Pool] | Failure) -> None:
-            self._answer(message.id, result, lambda pools: Pools(message.id, message.game, pools))
-
-        self._in_flight += 1
-        self._api.store.pools(message.game, listed)
+        HANDLERS[type(message)](self._api, identity, message, partial(self._answer, message.id))
 
     def _join_game(self, message: JoinGame) -> None:
         if len(self._topics) >= MAX_GAMES and message.game not in self._topics:
@@ -161,7 +152,7 @@ class Session:
             return
         self._topics.setdefault(message.game, None)
         self._in_flight += 1
-        self._api.store.game_exists(message.game, partial(self._join_existing, message))
+        self._api.store.nearest(calls.game_exists(message.game), partial(self._join_existing, message))
 
     def _join_existing(self, message: JoinGame, exists: bool | Failure) -> None:
         if exists is True:
@@ -179,7 +170,7 @@ class Session:
         elif self._connection.is_open:
             self._topics[game] = result
             result.listeners[self._connection] = None
-        self._answer(message.id, result, lambda _: Joined(message.id, game))
+        self._answer(message.id, result if isinstance(result, Failure) else Joined(message.id, game))
 
     def _leave_game(self, message: LeaveGame) -> None:
         if message.game not in self._topics:
@@ -190,32 +181,19 @@ class Session:
             topic.listeners.pop(self._connection, None)
         self._send(Left(message.id, message.game))
 
-    def _place_prediction(self, message: PlacePrediction) -> None:
-        if self.identity is None or message.game not in self._topics:
-            self._fail(message.id, Failure(ErrorCode.NOT_JOINED, "join the game first"))
-            return
-        self._in_flight += 1
-        asked_s = time.monotonic()
-        self._api.store.place(self.identity.user, message, partial(self._placed, message, asked_s))
-
-    def _placed(self, message: PlacePrediction, asked_s: float, result: Receipt | Failure) -> None:
-        if isinstance(result, Receipt) and result.due_in_ms >= 0:
-            self._api.flusher.due(message.pool, result.due_in_ms, time.monotonic() - asked_s)
-        self._answer(message.id, result, partial(_placed_reply, message))
-
-    def _answer(self, request: int, result: Any, reply: Callable[[Any], Reply]) -> None:
+    def _answer(self, request: int, result: Reply | Failure) -> None:
         self._in_flight -= 1
         if isinstance(result, Failure):
             self._fail(request, result)
         else:
-            self._send(reply(result))
+            self._send(result)
         self._api.answered(self._connection)
 
     def _send(self, message: Reply | Error) -> None:
         self._connection.send(text_frame(encode(message)))
 
     def _fail(self, request: int | None, why: Failure) -> None:
-        self._send(Error(request, why.code, why.message))
+        self._send(Error(request, why.code, why.message, why.retry_after_ms))
 
     def _refuse(self, request: int | None, code: ErrorCode, message: str) -> None:
         """Refuse what a correct client would not have sent; one that goes on with it is closed."""
@@ -245,24 +223,3 @@ class Session:
         except _UNREADABLE:
             request = None
         self._refuse(request, code, reason)
-
-
-def _placed_reply(message: PlacePrediction, receipt: Receipt) -> Placed:
-    return Placed(
-        message.id,
-        message.pool,
-        message.key,
-        receipt.epoch,
-        receipt.journal_id,
-        receipt.balance,
-        receipt.duplicate,
-    )
-
-
-_HANDLERS: Final[dict[type, Callable[[Session, Any], None]]] = {
-    ListGames: Session._list_games,
-    JoinGame: Session._join_game,
-    LeaveGame: Session._leave_game,
-    ListPools: Session._list_pools,
-    PlacePrediction: Session._place_prediction,
-}

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
-import msgspec
 from msgspec import Struct
 
-from market.protocol import ErrorCode, Game, PlacePrediction, Pool
+from market.protocol import ErrorCode, PlacePrediction
+from market.scripts import Command, Script
 from market.settings import MarketError
 
 _log = logging.getLogger(__name__)
@@ -34,6 +34,18 @@ class Failure(Struct, frozen=True):
 
     code: ErrorCode
     message: str
+    retry_after_ms: int | None = None
+
+
+class Call(Struct, Generic[T], frozen=True):
+    """One question to Redis: the command, how its answer is read, and the script that it evaluates, if any.
+
+    `read` gets the reply, `ReplyError` or `UnavailableError`, and never raises.
+    """
+
+    command: Command
+    read: Callable[[Any], T | Failure]
+    script: Script | None = None
 
 
 class Receipt(Struct, frozen=True):
@@ -62,20 +74,14 @@ class Store(Protocol):
     def problem(self) -> str | None:
         """Why requests cannot be served at present, None when they can."""
 
-    def games(self, done: Done[list[Game]]) -> None:
-        """The games."""
+    def nearest(self, call: Call[T], done: Done[T]) -> None:
+        """Ask the nearest Redis, which may be a little behind the master."""
 
-    def game_exists(self, game: str, done: Done[bool]) -> None:
-        """Whether there is such a game."""
-
-    def pools(self, game: str, done: Done[list[Pool]]) -> None:
-        """A game's pools with their totals; NO_SUCH_GAME."""
+    def master(self, call: Call[T], done: Done[T]) -> None:
+        """Ask the master: whatever writes, and what must be up to date."""
 
     def place(self, user: str, request: PlacePrediction, done: Done[Receipt]) -> None:
         """Place a prediction; each of the errors of `PlacePrediction`."""
-
-    def flush(self, pool: str, done: Done[int]) -> None:
-        """Publish a pool's distribution if due ("": all overdue); ms until it is, 0 when nothing is left."""
 
 
 MESSAGES: Final[dict[ErrorCode, str]] = {
@@ -83,6 +89,13 @@ MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.NO_SUCH_POOL: "the game has no such pool; list_pools names them",
     ErrorCode.NO_SUCH_OPTION: "the pool has no such option; list_pools shows them",
     ErrorCode.NO_SUCH_ACCOUNT: "the user has no account",
+    ErrorCode.NO_SUCH_PREDICTION: "the user placed no prediction with this key in this pool",
+    ErrorCode.NO_SUCH_ORDER: "the user has no standing order with this key; list_orders shows them",
+    ErrorCode.NOT_ALLOWED: "the user may not do this",
+    ErrorCode.TOO_LATE: "the grace time of the prediction is over",
+    ErrorCode.EXISTS: "this name is taken by another one; choose another",
+    ErrorCode.CONFLICT: "this cannot be done in its present state",
+    ErrorCode.JOURNAL_FULL: "the journal is full for now and nothing was done; repeat the request later",
     ErrorCode.POOL_CLOSED: "the pool takes no more predictions",
     ErrorCode.KEY_REUSED: "this key was used for a different prediction; take a new key for each",
     ErrorCode.INSUFFICIENT_FUNDS: "the stake is more than the balance",
@@ -93,8 +106,6 @@ MESSAGES: Final[dict[ErrorCode, str]] = {
 _TRANSIENT: Final = frozenset(
     ("LOADING", "READONLY", "MASTERDOWN", "OOM", "BUSY", "NOREPLICAS", "MISCONF", "TRYAGAIN", "UNBLOCKED")
 )
-_decode_game = msgspec.json.Decoder(Game).decode
-_decode_options = msgspec.json.Decoder(list[str]).decode
 
 
 def failure(code: ErrorCode) -> Failure:
@@ -111,58 +122,3 @@ def failure_of(error: Exception) -> Failure:
         return failure(ErrorCode.UNAVAILABLE)
     _log.error("the data answered with an error: %s", error)
     return failure(ErrorCode.INTERNAL)
-
-
-def read_games(reply: Any) -> list[Game] | Failure:
-    """The games in the answer to HVALS."""
-    if isinstance(reply, Exception):
-        return failure_of(reply)
-    return sorted((_decode_game(item) for item in reply), key=lambda game: game.id)
-
-
-def read_game_exists(reply: Any) -> bool | Failure:
-    """Whether there is a game, in the answer to HEXISTS."""
-    if isinstance(reply, Exception):
-        return failure_of(reply)
-    return bool(reply)
-
-
-def read_pools(reply: Any) -> list[Pool] | Failure:
-    """The pools in the answer of the script `pools`."""
-    if isinstance(reply, Exception):
-        return failure_of(reply)
-    if reply is None:
-        return failure(ErrorCode.NO_SUCH_GAME)
-    return [_pool(row) for row in reply]
-
-
-def _pool(row: list[bytes]) -> Pool:
-    name, question, status, options, predictions, epoch, offset = row[:7]
-    sent = int(offset)
-    return Pool(
-        id=name.decode(),
-        question=question.decode(),
-        status=status.decode(),
-        options=_decode_options(options),
-        totals=[int(total) for total in row[7:]],
-        predictions=int(predictions),
-        epoch=int(epoch) if sent else 0,
-        offset=sent,
-    )
-
-
-def read_place(reply: Any) -> Receipt | Failure:
-    """The receipt, or the refusal, in the answer of the script `place`."""
-    if isinstance(reply, Exception):
-        return failure_of(reply)
-    if len(reply) == 1:
-        return failure(ErrorCode(reply[0]))
-    duplicate, epoch, journal_id, balance, due_in_ms = reply
-    return Receipt(int(epoch), journal_id.decode(), int(balance), duplicate == 1, due_in_ms)
-
-
-def read_flush(reply: Any) -> int | Failure:
-    """The ms until the flush is due, in the answer of the script `flush`."""
-    if isinstance(reply, Exception):
-        return failure_of(reply)
-    return int(reply)

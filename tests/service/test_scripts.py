@@ -14,10 +14,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from market import keys, scripts
+from market.calls import read_place, read_pools
 from market.protocol import Distribution, ErrorCode, PlacePrediction, Pool
 from market.seed import seed
 from market.settings import Settings
-from market.store import Failure, Receipt, read_place, read_pools
+from market.store import Failure, Receipt
 from tests.service.client import prediction
 from tests.service.conftest import Client, RedisServer, until
 
@@ -87,12 +88,15 @@ def test_a_prediction_moves_the_stake_and_is_journalled(redis_: Client) -> None:
         (
             receipt.journal_id.encode(),
             {
+                b"kind": b"prediction",
                 b"user": b"user-1",
                 b"key": b"k1",
                 b"game": b"match-1",
                 b"pool": b"winner",
                 b"option": b"2",
                 b"stake": b"250",
+                b"amount": b"-250",
+                b"balance": b"750",
                 b"epoch": str(receipt.epoch).encode(),
             },
         )
@@ -247,7 +251,7 @@ def test_a_flush_publishes_the_distribution_once(redis_: Client) -> None:
 
 def test_a_pool_that_did_not_change_is_not_flushed(redis_: Client) -> None:
     assert flush(redis_) == 0
-    assert redis_.hget(keys.pool("winner"), "offset") == b"0"
+    assert redis_.hget(keys.position("match-1"), "offset") is None
     assert flush(redis_, "loser") == 0
 
 

@@ -1,4 +1,8 @@
-"""The scripts that run atomically inside Redis, and how they are called."""
+"""The scripts that run atomically inside Redis, and how they are called.
+
+A script is the parts that it needs, then its own text. Every script knows the names of keys and the numbers
+of errors as constants, so that both are written down once.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,12 @@ from market.protocol import ErrorCode, PlacePrediction
 RECEIPT_LIFETIME_MS: Final = 6 * 3600 * 1000
 """How long an idempotency key is remembered: longer than a match with everything around it."""
 
+HISTORY_LENGTH: Final = 256
+"""Pushes of a game that are kept for who comes back: with one pool, those of 13 minutes."""
+
+JOURNAL_LIMIT_DEFAULT: Final = 1_000_000
+"""Entries of the journal at which writes are refused, unless Redis is told otherwise (some 250 MB)."""
+
 Command = tuple[str | int | bytes, ...]
 
 
@@ -24,30 +34,47 @@ class Script(Struct, frozen=True):
     sha: str
 
 
-def _script(name: str, flags: str = "") -> Script:
-    codes = " ".join(f"local {code.name} = {code.value}" for code in ErrorCode)
-    body = resources.files(__name__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
-    text = f"#!lua{flags}\n{codes}\n{body}"
+def _constants() -> str:
+    names = {name: value for name, value in vars(keys).items() if name.isupper() and isinstance(value, str)}
+    lines = [f"local KEY_{name} = '{value}'" for name, value in names.items()]
+    lines += [f"local {code.name} = {code.value}" for code in ErrorCode]
+    lines += [
+        f"local HISTORY_LENGTH = {HISTORY_LENGTH}",
+        f"local JOURNAL_LIMIT_DEFAULT = {JOURNAL_LIMIT_DEFAULT}",
+    ]
+    return "\n".join(lines)
+
+
+def script(name: str, *parts: str, flags: str = "") -> Script:
+    """The script in `name`.lua, after the parts that it needs; `flags` as Redis knows them."""
+    folder = resources.files(__name__)
+    texts = [folder.joinpath(f"{part}.lua").read_text(encoding="utf-8") for part in (*parts, name)]
+    text = "\n".join([f"#!lua{f' flags={flags}' if flags else ''}", _constants(), *texts])
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-PLACE: Final = _script("place")
-FLUSH: Final = _script("flush")
-POOLS: Final = _script("pools", " flags=no-writes")
+WRITING: Final = ("time", "journal", "channel")
+"""The parts of a script that changes the market."""
+
+PLACE: Final = script("place", "time", "journal")
+FLUSH: Final = script("flush", *WRITING)
+POOLS: Final = script("pools", flags="no-writes")
+
+
+def evaluate(called: Script, *arguments: str | int | bytes) -> Command:
+    """The command that runs a script on the master."""
+    return ("EVALSHA", called.sha, 0, *arguments)
+
+
+def evaluate_readonly(called: Script, *arguments: str | int | bytes) -> Command:
+    """The command that runs a script that only reads, on any Redis."""
+    return ("EVALSHA_RO", called.sha, 0, *arguments)
 
 
 def place(user: str, request: PlacePrediction, flush_interval_ms: int) -> Command:
     """The command that places a prediction (on the master)."""
-    return (
-        "EVALSHA",
-        PLACE.sha,
-        6,
-        keys.account(user),
-        keys.pool(request.pool),
-        keys.receipt(user, request.key),
-        keys.JOURNAL,
-        keys.DUE,
-        keys.GAMES,
+    return evaluate(
+        PLACE,
         user,
         request.game,
         request.pool,
@@ -61,9 +88,9 @@ def place(user: str, request: PlacePrediction, flush_interval_ms: int) -> Comman
 
 def flush(pool: str, flush_interval_ms: int) -> Command:
     """The command that publishes a pool's distribution when it is due, or, for "", all overdue ones."""
-    return ("EVALSHA", FLUSH.sha, 1, keys.DUE, keys.POOL, keys.channel(""), flush_interval_ms, pool)
+    return evaluate(FLUSH, flush_interval_ms, pool)
 
 
 def pools(game: str) -> Command:
     """The command that lists a game's pools (on the nearest Redis)."""
-    return ("EVALSHA_RO", POOLS.sha, 2, keys.GAMES, keys.pools(game), game, keys.POOL)
+    return evaluate_readonly(POOLS, game, keys.pools(game))

@@ -1,17 +1,17 @@
 -- Lists a game's pools with their totals; reads only, so that a replica can answer.
 --
--- KEYS  games, the game's pools
--- ARGV  game, prefix of the pools' keys
--- Answers nothing when there is no such game, else for each pool
--- {pool, question, status, options as JSON, predictions, epoch, offset, total of option 0, ...}.
+-- ARGV  game, key of the game's pools
+-- Answers nothing when there is no such game, else for each pool {pool, question, status, options as JSON,
+-- predictions, epoch, offset, winners as JSON, asker, audience, closes_ms, total of option 0, ...}.
 
-if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then
+if redis.call('HEXISTS', KEY_GAMES, ARGV[1]) == 0 then
     return false
 end
 local answer = {}
-for index, pool in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
-    local key = ARGV[2] .. pool
-    local fields = { 'question', 'status', 'options', 'predictions', 'epoch', 'offset' }
+for index, pool in ipairs(redis.call('ZRANGE', ARGV[2], 0, -1)) do
+    local key = KEY_POOL .. pool
+    local fields = { 'question', 'status', 'options', 'predictions', 'epoch', 'offset',
+        'winners', 'asker', 'audience', 'closes_ms' }
     for option = 0, redis.call('HGET', key, 'options_count') - 1 do
         fields[#fields + 1] = 'total:' .. option
     end

@@ -1,0 +1,101 @@
+"""The questions to Redis behind what users of a game ask most."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from market import keys, scripts
+from market.protocol import ErrorCode, Game, PlacePrediction, Pool
+from market.store import Call, Failure, Receipt, failure, failure_of
+
+_decode_game: Final = msgspec.json.Decoder(Game).decode
+_decode_options: Final = msgspec.json.Decoder(list[str]).decode
+_decode_winners: Final = msgspec.json.Decoder(list[int]).decode
+
+
+def games() -> Call[list[Game]]:
+    """The games."""
+    return Call(("HVALS", keys.GAMES), read_games)
+
+
+def game_exists(game: str) -> Call[bool]:
+    """Whether there is such a game."""
+    return Call(("HEXISTS", keys.GAMES, game), read_game_exists)
+
+
+def pools(game: str) -> Call[list[Pool]]:
+    """A game's pools with their totals; NO_SUCH_GAME."""
+    return Call(scripts.pools(game), read_pools, scripts.POOLS)
+
+
+def place(user: str, request: PlacePrediction, flush_interval_ms: int) -> Call[Receipt]:
+    """Place a prediction; each of the errors of `PlacePrediction`."""
+    return Call(scripts.place(user, request, flush_interval_ms), read_place, scripts.PLACE)
+
+
+def flush(pool: str, flush_interval_ms: int) -> Call[int]:
+    """Publish a pool's distribution if due ("": all overdue); ms until it is, 0 when nothing is left."""
+    return Call(scripts.flush(pool, flush_interval_ms), read_flush, scripts.FLUSH)
+
+
+def read_games(reply: Any) -> list[Game] | Failure:
+    """The games in the answer to HVALS."""
+    if isinstance(reply, Exception):
+        return failure_of(reply)
+    return sorted((_decode_game(item) for item in reply), key=lambda game: game.id)
+
+
+def read_game_exists(reply: Any) -> bool | Failure:
+    """Whether there is a game, in the answer to HEXISTS."""
+    if isinstance(reply, Exception):
+        return failure_of(reply)
+    return bool(reply)
+
+
+def read_pools(reply: Any) -> list[Pool] | Failure:
+    """The pools in the answer of the script `pools`."""
+    if isinstance(reply, Exception):
+        return failure_of(reply)
+    if reply is None:
+        return failure(ErrorCode.NO_SUCH_GAME)
+    return [_pool(row) for row in reply]
+
+
+def _pool(row: list[bytes | None]) -> Pool:
+    name, question, status, options, predictions, epoch, offset, winners, asker, audience, closes_ms = (
+        (value or b"").decode() for value in row[:11]
+    )
+    sent = int(offset or 0)
+    return Pool(
+        id=name,
+        question=question,
+        status=status,
+        options=_decode_options(options),
+        totals=[int(total or 0) for total in row[11:]],
+        predictions=int(predictions),
+        epoch=int(epoch) if sent else 0,
+        offset=sent,
+        winners=_decode_winners(winners) if winners else [],
+        asker=asker or None,
+        audience="friends" if audience == "friends" else "everyone",
+        closes_at_ms=int(closes_ms) if closes_ms else None,
+    )
+
+
+def read_place(reply: Any) -> Receipt | Failure:
+    """The receipt, or the refusal, in the answer of the script `place`."""
+    if isinstance(reply, Exception):
+        return failure_of(reply)
+    if len(reply) == 1:
+        return failure(ErrorCode(reply[0]))
+    duplicate, epoch, journal_id, balance, due_in_ms = reply
+    return Receipt(int(epoch), journal_id.decode(), int(balance), duplicate == 1, due_in_ms)
+
+
+def read_flush(reply: Any) -> int | Failure:
+    """The ms until the flush is due, in the answer of the script `flush`."""
+    if isinstance(reply, Exception):
+        return failure_of(reply)
+    return int(reply)

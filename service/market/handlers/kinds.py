@@ -1,0 +1,27 @@
+"""What a handler is, and what handlers have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from market.protocol import Reply
+from market.store import Done, Failure
+from market.tokens import Identity
+
+if TYPE_CHECKING:
+    from market.server import Api
+
+Handler = Callable[["Api", Identity, Any, Done[Reply]], None]
+"""`(api, identity, request, done)`; the request is of the kind that the handler is registered for."""
+
+T = TypeVar("T")
+
+
+def replying(done: Done[Reply], reply: Callable[[T], Reply]) -> Done[T]:
+    """A callback that hands on a failure, and a result as the reply that is made of it."""
+
+    def answered(result: T | Failure) -> None:
+        done(result if isinstance(result, Failure) else reply(result))
+
+    return answered
