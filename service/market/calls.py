@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from market import keys, scripts
+from market.history import UNREADABLE, Recent, read_recent
 from market.protocol import ErrorCode, Game, PlacePrediction, Pool
 from market.store import Call, Failure, Receipt, failure, failure_of
+
+_log = logging.getLogger(__name__)
+
+PRESENCE_LIFETIME_MS: Final = 30_000
+"""How long a process's note of its connections holds: six times as long as the pause between two."""
 
 _decode_game: Final = msgspec.json.Decoder(Game).decode
 _decode_options: Final = msgspec.json.Decoder(list[str]).decode
@@ -30,6 +38,24 @@ def pools(game: str) -> Call[list[Pool]]:
     return Call(scripts.pools(game), read_pools, scripts.POOLS)
 
 
+def recent(game: str) -> Call[Recent]:
+    """Where a game's channel stands, and its newest pushes."""
+    return Call(scripts.evaluate_readonly(scripts.RECENT, game), _read_recent, scripts.RECENT)
+
+
+def presence(game: str) -> Call[int]:
+    """How many connections have joined a game; NO_SUCH_GAME."""
+    command = scripts.evaluate_readonly(scripts.PRESENCE, game, PRESENCE_LIFETIME_MS)
+    return Call(command, _read_presence, scripts.PRESENCE)
+
+
+def report_presence(process: str, listening: Mapping[str, int]) -> Call[int]:
+    """Note how many connections of an API process have joined each game."""
+    counts = [word for game, count in listening.items() for word in (game, count)]
+    command = scripts.evaluate(scripts.REPORT_PRESENCE, process, PRESENCE_LIFETIME_MS, *counts)
+    return Call(command, read_number, scripts.REPORT_PRESENCE)
+
+
 def place(user: str, request: PlacePrediction, flush_interval_ms: int) -> Call[Receipt]:
     """Place a prediction; each of the errors of `PlacePrediction`."""
     return Call(scripts.place(user, request, flush_interval_ms), read_place, scripts.PLACE)
@@ -37,7 +63,23 @@ def place(user: str, request: PlacePrediction, flush_interval_ms: int) -> Call[R
 
 def flush(pool: str, flush_interval_ms: int) -> Call[int]:
     """Publish a pool's distribution if due ("": all overdue); ms until it is, 0 when nothing is left."""
-    return Call(scripts.flush(pool, flush_interval_ms), read_flush, scripts.FLUSH)
+    return Call(scripts.flush(pool, flush_interval_ms), read_number, scripts.FLUSH)
+
+
+def _read_recent(reply: Any) -> Recent | Failure:
+    if isinstance(reply, Exception):
+        return failure_of(reply)
+    try:
+        return read_recent(reply)
+    except UNREADABLE as error:
+        _log.error("what is kept of a game's channel cannot be read: %s", error)
+        return failure(ErrorCode.INTERNAL)
+
+
+def _read_presence(reply: Any) -> int | Failure:
+    if isinstance(reply, Exception):
+        return failure_of(reply)
+    return failure(ErrorCode.NO_SUCH_GAME) if reply is None else int(reply)
 
 
 def read_games(reply: Any) -> list[Game] | Failure:
@@ -94,8 +136,8 @@ def read_place(reply: Any) -> Receipt | Failure:
     return Receipt(int(epoch), journal_id.decode(), int(balance), duplicate == 1, due_in_ms)
 
 
-def read_flush(reply: Any) -> int | Failure:
-    """The ms until the flush is due, in the answer of the script `flush`."""
+def read_number(reply: Any) -> int | Failure:
+    """The number that a script answers."""
     if isinstance(reply, Exception):
         return failure_of(reply)
     return int(reply)

@@ -18,6 +18,7 @@ from websockets.protocol import CONNECTING, OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from market.history import Sending
 from market.protocol import SUBPROTOCOLS, CloseCode
 from market.sessions import Session
 from market.tokens import TokenError
@@ -63,7 +64,7 @@ class Connection(asyncio.Protocol):
         self.session = Session(self, api)
         self._fragments: list[bytes] | None = None
         self._handshake_bytes = 0
-        self._held_back: dict[str, bytes] | None = None
+        self._held_back: dict[object, bytes] | None = None
         self.paused_at: int | None = None
         """The tick at which the client stopped to drain what it is sent, None while it does."""
         self.deadline: int | None = None
@@ -134,17 +135,26 @@ class Connection(asyncio.Protocol):
             if self.paused_at is not None:
                 self._check_queue()
 
-    def offer(self, pool: str, frame: bytes) -> None:
-        """Send a pool's distribution; to a client that does not drain only the latest one, later."""
+    def offer(self, sending: Sending) -> None:
+        """Send a push; to a client that does not drain, of each pool's distributions only the latest."""
         if self._transport is None or not self.is_open:
             return
+        if sending.pool is None and self.version == 1:
+            return
         if self.paused_at is None:
-            self._transport.write(frame)
+            self._transport.write(sending.frame)
         else:
             if self._held_back is None:
                 self._held_back = {}
-            self._held_back[pool] = frame
+            key = sending.pool or sending.position
+            self._held_back.pop(key, None)
+            self._held_back[key] = sending.frame
             self._check_queue()
+
+    @property
+    def version(self) -> int:
+        """The version of the protocol that was agreed on."""
+        return 1 if self._wire.subprotocol == SUBPROTOCOLS[1] else 2
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Begin to close; the connection is cut off when the client does not answer."""

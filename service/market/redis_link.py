@@ -254,13 +254,22 @@ class CommandLink(Link):
 
 
 class ChannelLink(Link):
-    """Subscriptions: `on_message(channel, payload)`; they are made again whenever the link connects."""
+    """Subscriptions: `on_message(channel, payload)`; they are made again whenever the link connects.
+
+    `on_connected()` says that it has, and that messages may have been missed before.
+    """
 
     def __init__(
-        self, name: str, endpoint: RedisEndpoint, password: str, on_message: Callable[[str, bytes], None]
+        self,
+        name: str,
+        endpoint: RedisEndpoint,
+        password: str,
+        on_message: Callable[[str, bytes], None],
+        on_connected: Callable[[], None],
     ) -> None:
         super().__init__(name, endpoint, password)
         self._on_message = on_message
+        self._on_connected = on_connected
         self._channels: dict[str, list[Callback]] = {}
         self._confirmed: set[str] = set()
 
@@ -291,6 +300,7 @@ class ChannelLink(Link):
                 callbacks.append(lambda reply: self._on_confirmed(confirmed, reply))
                 self._write(("SUBSCRIBE", channel))
             await confirmed
+        self._on_connected()
 
     def _on_confirmed(self, confirmed: asyncio.Future[None], reply: Any) -> None:
         if confirmed.done():

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import resource
 from collections import deque
 from typing import Final
 
+from market import calls
 from market.blocking_store import BlockingStore
 from market.connection import Connection
 from market.flusher import Flusher
@@ -29,6 +31,8 @@ LINGER_TICKS: Final = 6
 STALL_TICKS: Final = 40
 """Ticks after which a client that drains nothing is closed."""
 SETTLED_TICKS: Final = 10
+PRESENCE_TICKS: Final = 10
+"""Ticks between two notes of how many connections have joined each game."""
 GROWTH: Final = 256
 """New connections at which, and ticks without one after which, the heap is frozen.
 
@@ -44,11 +48,13 @@ class Api:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.process = f"{settings.node}.{os.getpid()}"
+        """What this process is called among all of all nodes."""
         self.signer = load_signer(settings.token_key_file)
         self.store: Store = (
             BlockingStore(settings) if settings.data_path == "blocking" else LiveStore(settings)
         )
-        self.topics = Topics(settings)
+        self.topics = Topics(settings, self.store)
         self.flusher = Flusher(self.store, settings.flush_interval_ms)
         self._max_connections = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_DESCRIPTORS
         self._connections: dict[Connection, None] = {}
@@ -133,6 +139,11 @@ class Api:
             connection.deadline = self._tick + LINGER_TICKS
             self._lingering.append(connection)
 
+    def _report_presence(self) -> None:
+        listening = self.topics.listening()
+        if listening:
+            self.store.master(calls.report_presence(self.process, listening), lambda _: None)
+
     def _send_away(self, connection: Connection) -> None:
         if connection.is_open:
             connection.close(CloseCode.GOING_AWAY, "the server drains; come back after a jittered delay")
@@ -155,6 +166,8 @@ class Api:
         while self._lingering and (self._lingering[0].deadline or 0) <= self._tick:
             self._lingering.popleft().cut_off()
         self.topics.tick()
+        if self._tick % PRESENCE_TICKS == 0:
+            self._report_presence()
         settled = self._tick - self._connected_at >= SETTLED_TICKS
         if self._unfrozen >= GROWTH or (self._unfrozen and settled):
             self._unfrozen = 0

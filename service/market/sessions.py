@@ -33,7 +33,7 @@ from market.protocol import (
 )
 from market.store import Failure, failure
 from market.tokens import Identity, TokenError
-from market.topics import Topic
+from market.topics import Entry, Topic
 
 if TYPE_CHECKING:
     from market.connection import Connection
@@ -156,21 +156,35 @@ class Session:
 
     def _join_existing(self, message: JoinGame, exists: bool | Failure) -> None:
         if exists is True:
-            self._api.topics.open(message.game, partial(self._joined, message))
+            self._api.topics.open(message.game, partial(self._enter, message))
         else:
-            self._joined(message, exists or failure(ErrorCode.NO_SUCH_GAME))
+            self._joined(message, None, exists or failure(ErrorCode.NO_SUCH_GAME))
 
-    def _joined(self, message: JoinGame, result: Topic | Failure) -> None:
+    def _enter(self, message: JoinGame, topic: Topic | Failure) -> None:
+        if isinstance(topic, Failure):
+            self._joined(message, None, topic)
+        else:
+            topic.enter(message.since, partial(self._joined, message, topic))
+
+    def _joined(self, message: JoinGame, topic: Topic | None, entry: Entry | Failure) -> None:
         game = message.game
-        if isinstance(result, Failure):
-            if self._topics.get(game, result) is None:
-                del self._topics[game]
+        if isinstance(entry, Failure) or topic is None:
+            if self._topics.get(game, topic) is None:
+                self._topics.pop(game, None)
         elif game not in self._topics:
-            result = Failure(ErrorCode.NOT_JOINED, "the game was left before it was joined")
-        elif self._connection.is_open:
-            self._topics[game] = result
-            result.listeners[self._connection] = None
-        self._answer(message.id, result if isinstance(result, Failure) else Joined(message.id, game))
+            entry = Failure(ErrorCode.NOT_JOINED, "the game was left before it was joined")
+        if isinstance(entry, Failure):
+            self._answer(message.id, entry)
+            return
+        position = entry.position
+        self._answer(
+            message.id, Joined(message.id, game, position.epoch, position.offset, entry.state, entry.pools)
+        )
+        if self._connection.is_open and topic is not None:
+            self._topics[game] = topic
+            for sending in entry.missed:
+                self._connection.offer(sending)
+            topic.listeners[self._connection] = None
 
     def _leave_game(self, message: LeaveGame) -> None:
         if message.game not in self._topics:

@@ -15,20 +15,25 @@ from market.protocol import (
     SUBPROTOCOL,
     Authenticate,
     Distribution,
+    GameChanged,
     JoinGame,
     PlacePrediction,
+    PoolChanged,
     Request,
+    StateLost,
     decode_server,
     encode,
 )
 
+PUSHES = (Distribution, PoolChanged, GameChanged, StateLost)
+
 
 class Client:
-    """Sends requests and gets replies; distributions are kept apart in the order in which they came."""
+    """Sends requests and gets replies; pushes are kept apart in the order in which they came."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
-        self.distributions: list[Distribution] = []
+        self.pushes: list[Any] = []
         self._replies: asyncio.Queue[Any] = asyncio.Queue()
         self._arrived = asyncio.Event()
         self._reader = asyncio.ensure_future(self._read())
@@ -36,8 +41,8 @@ class Client:
     async def _read(self) -> None:
         async for data in self.socket:
             message = decode_server(data)
-            if isinstance(message, Distribution):
-                self.distributions.append(message)
+            if isinstance(message, PUSHES):
+                self.pushes.append(message)
                 self._arrived.set()
             else:
                 self._replies.put_nowait(message)
@@ -52,6 +57,19 @@ class Client:
 
     async def reply(self) -> Any:
         return await asyncio.wait_for(self._replies.get(), 10)
+
+    @property
+    def distributions(self) -> list[Distribution]:
+        """Those of the pushes that are distributions."""
+        return [push for push in self.pushes if isinstance(push, Distribution)]
+
+    async def push(self, count: int) -> Any:
+        """The push of that number, counted from 1."""
+        async with asyncio.timeout(10):
+            while len(self.pushes) < count:
+                self._arrived.clear()
+                await self._arrived.wait()
+        return self.pushes[count - 1]
 
     async def distribution(self, count: int) -> Distribution:
         """The distribution of that number, counted from 1."""
@@ -80,14 +98,14 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def connected(
-    path: Path, token: str | None = None, *, by_message: bool = False
+    path: Path, token: str | None = None, *, by_message: bool = False, subprotocol: str = SUBPROTOCOL
 ) -> AsyncIterator[Client]:
     """A client of the API at a socket; its token is shown in the upgrade request, or by a message."""
     headers = {"Authorization": f"Bearer {token}"} if token and not by_message else None
     socket = await unix_connect(
         str(path),
         "ws://market/ws",
-        subprotocols=[Subprotocol(SUBPROTOCOL)],
+        subprotocols=[Subprotocol(subprotocol)],
         additional_headers=headers,
         compression=None,
         ping_interval=None,

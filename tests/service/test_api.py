@@ -57,7 +57,7 @@ def test_every_request_is_answered(serve: Serve, either: Settings, market: Clien
     async def scenario() -> None:
         async with connected(server.path, signer.issue("user-7", 60)) as client:
             assert await client.ask(ListGames(1)) == Games(1, [Game("match-1", "Home - Away", "live")])
-            assert await client.ask(JoinGame(2, "match-1")) == Joined(2, "match-1")
+            assert await client.ask(JoinGame(2, "match-1")) == Joined(2, "match-1", state="new")
             pools = await client.ask(ListPools(3, "match-1"))
             options = ["home", "draw", "away"]
             untouched = Pool("winner", "Who wins the match?", "open", options, [0, 0, 0], 0, 0, 0)

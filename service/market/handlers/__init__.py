@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from market.handlers import games
+from market.handlers import channels, games
 from market.handlers.kinds import Handler
 from market.protocol import Request
 
-HANDLERS: Final[dict[type[Request], Handler]] = {**games.HANDLERS}
+HANDLERS: Final[dict[type[Request], Handler]] = {**games.HANDLERS, **channels.HANDLERS}
 """The handler of each kind of request."""
 
 __all__ = ["HANDLERS", "Handler"]

@@ -45,6 +45,7 @@ from market.protocol.replies import (
     Presence,
     Reply,
     Transactions,
+    View,
 )
 from market.protocol.requests import (
     AddFriend,
@@ -58,6 +59,7 @@ from market.protocol.requests import (
     Deposit,
     GetAccount,
     GetPresence,
+    GetView,
     JoinGame,
     LeaveGame,
     ListFriends,
@@ -132,6 +134,7 @@ ServerMessage = (
     | Pools
     | Presence
     | Transactions
+    | View
     | Distribution
     | PoolChanged
     | GameChanged
@@ -188,6 +191,7 @@ __all__ = [
     "Games",
     "GetAccount",
     "GetPresence",
+    "GetView",
     "JoinGame",
     "Joined",
     "JsonObject",
@@ -236,6 +240,7 @@ __all__ = [
     "Token",
     "Transaction",
     "Transactions",
+    "View",
     "VoidPool",
     "decode_client",
     "decode_push",

@@ -157,6 +157,21 @@ class Presence(Reply, frozen=True):
     connections: int
 
 
+class View(Reply, frozen=True):
+    """What a process has of a game's pushes: its position, and the newest ones as `[offset, digest]`.
+
+    `process` names the API process, unique among all nodes; the digest is the first 16 digits of the SHA-256
+    of a push's JSON.
+    """
+
+    game: str
+    process: str
+    region: str
+    epoch: int
+    offset: int
+    pushes: list[tuple[int, str]]
+
+
 class Accepted(Reply, frozen=True):
     """What an administrator asked for is done; `duplicate` when it had been done before."""
 

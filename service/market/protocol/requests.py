@@ -168,6 +168,12 @@ class GetPresence(Request, frozen=True):
     game: Name
 
 
+class GetView(Request, frozen=True):
+    """Ask which pushes of a game the answering process has, to compare it with others (scope `admin`)."""
+
+    game: Name
+
+
 class CreateGame(Request, frozen=True):
     """Announce a game (scope `admin`)."""
 
@@ -248,6 +254,7 @@ ClientMessage = (
     | CancelOrder
     | ListOrders
     | GetPresence
+    | GetView
     | CreateGame
     | SetGameStatus
     | OpenPool

@@ -59,6 +59,9 @@ WRITING: Final = ("time", "journal", "channel")
 PLACE: Final = script("place", "time", "journal")
 FLUSH: Final = script("flush", *WRITING)
 POOLS: Final = script("pools", flags="no-writes")
+RECENT: Final = script("recent", flags="no-writes")
+PRESENCE: Final = script("presence", "time", flags="no-writes")
+REPORT_PRESENCE: Final = script("report_presence", "time")
 
 
 def evaluate(called: Script, *arguments: str | int | bytes) -> Command:
