@@ -27,6 +27,8 @@ _LIST_POOLS: Final = _tag(protocol.ListPools)
 _PLACE: Final = _tag(protocol.PlacePrediction)
 _DISTRIBUTION: Final = _tag(protocol.Distribution)
 _ERROR: Final = _tag(protocol.Error)
+_STATE_LOST: Final = _tag(protocol.StateLost)
+_OTHER_PUSHES: Final = frozenset((_tag(protocol.PoolChanged), _tag(protocol.GameChanged)))
 
 ANSWERS: Final = {
     _LIST_GAMES: _tag(protocol.Games),
@@ -94,6 +96,7 @@ class User:
         "_next_id",
         "_opened_ns",
         "_outstanding",
+        "_position",
         "_positions",
         "_scenario",
         "_seed",
@@ -113,6 +116,7 @@ class User:
         self._ended = False
         self._outstanding: dict[int, Sent] = {}
         self._due: list[tuple[str, Action | None, int]] = []
+        self._position: tuple[int, int] | None = None
         self._positions: dict[str, tuple[int, int]] = {}
 
     @property
@@ -184,6 +188,11 @@ class User:
             return
         if head.type == _DISTRIBUTION:
             self._distribution(head)
+        elif head.type in _OTHER_PUSHES:
+            self._follow(head)
+        elif head.type == _STATE_LOST:
+            self._tally.errors["push:state_lost"] += 1
+            self._position = (head.epoch, head.offset)
         else:
             self._reply(head, now_ns)
 
@@ -271,13 +280,19 @@ class User:
         if head.published_us > tally.until_us:
             return
         tally.broadcast(head.pool, head.epoch, head.offset, head.published_us, time.time_ns() // 1000)
-        epoch, offset = self._positions.get(head.pool, (head.epoch, head.offset - 1))
+        if self._follow(head):
+            self._positions[head.pool] = (head.epoch, head.offset)
+
+    def _follow(self, head: Head) -> bool:
+        """Whether the push is a new one; counts those between it and the last one as missed."""
+        epoch, offset = self._position or (head.epoch, head.offset - 1)
         if (head.epoch, head.offset) <= (epoch, offset):
-            tally.duplicate += 1
-            return
+            self._tally.duplicate += 1
+            return False
         if head.epoch == epoch:
-            tally.missed += head.offset - offset - 1
-        self._positions[head.pool] = (head.epoch, head.offset)
+            self._tally.missed += head.offset - offset - 1
+        self._position = (head.epoch, head.offset)
+        return True
 
     def _took(self, sent: Sent, now_ns: int) -> None:
         quantity = "prediction" if sent.prediction else "read"
