@@ -19,6 +19,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from market.history import Sending
+from market.http.connection import HttpConnection
 from market.protocol import SUBPROTOCOLS, CloseCode
 from market.sessions import Session
 from market.tokens import TokenError
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from market.server import Api
 
 _log = logging.getLogger(__name__)
+
+UPGRADE: Final = b"GET /ws"
+"""How every request begins that asks for a WebSocket; all others are plain HTTP."""
 
 MAX_HANDSHAKE_BYTES: Final = 16_384
 MAX_FRAGMENTS: Final = 64
@@ -46,6 +50,7 @@ class Connection(asyncio.Protocol):
         "_fragments",
         "_handshake_bytes",
         "_held_back",
+        "_opening",
         "_transport",
         "_wire",
         "deadline",
@@ -64,6 +69,7 @@ class Connection(asyncio.Protocol):
         self.session = Session(self, api)
         self._fragments: list[bytes] | None = None
         self._handshake_bytes = 0
+        self._opening: bytes | None = b""
         self._held_back: dict[object, bytes] | None = None
         self.paused_at: int | None = None
         """The tick at which the client stopped to drain what it is sent, None while it does."""
@@ -95,6 +101,14 @@ class Connection(asyncio.Protocol):
         """See `asyncio.Protocol`."""
         if self._transport is None:
             return
+        if self._opening is not None:
+            data, self._opening = self._opening + data, None
+            if not data.startswith(UPGRADE):
+                if UPGRADE.startswith(data):
+                    self._opening = data
+                else:
+                    self._hand_over(self._transport, data)
+                return
         if self._wire.state is CONNECTING and not self._wire.eof_sent:
             self._handshake_bytes += len(data)
             if self._handshake_bytes > MAX_HANDSHAKE_BYTES:
@@ -169,12 +183,19 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _hand_over(self, transport: asyncio.Transport, data: bytes) -> None:
+        """Leave the connection to plain HTTP."""
+        self._api.disconnected(self)
+        self.session.end()
+        self._transport = None
+        self._wire.parser = _finished
+        http = HttpConnection(self._api)
+        transport.set_protocol(http)
+        http.connection_made(transport)
+        http.data_received(data)
+
     def _on_request(self, request: Request) -> None:
-        path = request.path.partition("?")[0]
-        if path == "/healthz":
-            problem = self._api.problem()
-            self._respond(self._wire.reject(200 if problem is None else 503, problem or "ok"))
-        elif path != "/ws":
+        if request.path.partition("?")[0] != "/ws":
             self._respond(self._wire.reject(404, "the market is at /ws\n"))
         elif (refusal := self._api.refusal()) is not None:
             self._respond(self._wire.reject(503, refusal + "\n"))

@@ -14,6 +14,7 @@ from market import calls
 from market.blocking_store import BlockingStore
 from market.connection import Connection
 from market.flusher import Flusher
+from market.http.connection import HttpConnection
 from market.live_store import LiveStore
 from market.protocol import CloseCode
 from market.settings import Settings
@@ -58,6 +59,7 @@ class Api:
         self.flusher = Flusher(self.store, settings.flush_interval_ms)
         self._max_connections = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_DESCRIPTORS
         self._connections: dict[Connection, None] = {}
+        self.http_connections: set[HttpConnection] = set()
         self._tick = 0
         self._authenticating: deque[tuple[int, Connection]] = deque()
         self._stalled: deque[tuple[int, Connection]] = deque()
@@ -80,6 +82,8 @@ class Api:
     async def drain(self) -> None:
         """Close every connection, those that wait for an answer after it, and let go of the data."""
         self._draining = True
+        for http in list(self.http_connections):
+            http.finish()
         if self._connections:
             self._empty = self._loop.create_future()
             for index, connection in enumerate(list(self._connections)):

@@ -311,6 +311,7 @@ class Server:
 
     command: Command
     path: Path
+    listen: str | None = None
 
     @property
     def pid(self) -> int:
@@ -319,12 +320,24 @@ class Server:
     def alive(self) -> bool:
         return self.command.process.poll() is None
 
+    def connect(self) -> socket.socket:
+        """A connection to it."""
+        if self.listen is not None:
+            host, _, port = self.listen.rpartition(":")
+            return socket.create_connection((host, int(port)), timeout=10)
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        client.settimeout(10)
+        try:
+            client.connect(str(self.path))
+        except OSError:
+            client.close()
+            raise
+        return client
+
     def get(self, target: str) -> tuple[int, str]:
         """Ask by plain HTTP."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(10)
-            client.connect(str(self.path))
-            client.sendall(f"GET {target} HTTP/1.1\r\nHost: market\r\n\r\n".encode())
+        with self.connect() as client:
+            client.sendall(f"GET {target} HTTP/1.1\r\nHost: market\r\nConnection: close\r\n\r\n".encode())
             answer = b""
             while data := client.recv(65536):
                 answer += data
@@ -345,9 +358,9 @@ def serve(start: Start, tmp_path: Path) -> Serve:
     """Start an API process and wait until it can serve."""
     numbers = iter(range(1000))
 
-    def run(settings: Settings, *, wait: bool = True) -> Server:
+    def run(settings: Settings, *, wait: bool = True, listen: str | None = None) -> Server:
         path = tmp_path / f"api-{next(numbers)}.sock"
-        server = Server(start("api", settings, "--listen", str(path)), path)
+        server = Server(start("api", settings, "--listen", listen or str(path)), path, listen)
         if wait:
             until(server.healthy, f"the api: {server.command.log()}")
         return server

@@ -178,7 +178,7 @@ class Accepted(Reply, frozen=True):
     duplicate: bool = False
 
 
-class Error(Struct, frozen=True, tag_field="type", tag="error"):
+class Error(Struct, frozen=True, tag_field="type", tag="error", omit_defaults=True):
     """A request was refused or failed; `id` is null when the request's id could not be read.
 
     `retry_after_ms` is given when waiting helps.
