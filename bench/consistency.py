@@ -39,8 +39,8 @@ def differences(views: Sequence[View], max_lag: int = MAX_LAG) -> list[Differenc
     digests: dict[int, Counter[str]] = {}
     for view in views:
         if view.epoch == epoch:
-            for offset, digest in view.pushes:
-                digests.setdefault(offset, Counter())[digest] += 1
+            for push in view.pushes:
+                digests.setdefault(push.offset, Counter())[push.digest] += 1
     agreed = {offset: counter.most_common(1)[0][0] for offset, counter in digests.items()}
     found = []
     for view in views:
@@ -54,11 +54,11 @@ def differences(views: Sequence[View], max_lag: int = MAX_LAG) -> list[Differenc
 
 
 def _faults(view: View, agreed: dict[int, str]) -> list[str]:
-    offsets = [offset for offset, _ in view.pushes]
+    offsets = [push.offset for push in view.pushes]
     faults = []
     if offsets != list(range(view.offset - len(offsets) + 1, view.offset + 1)):
         faults.append(f"has a gap among its pushes up to {view.offset}")
-    other = [offset for offset, digest in view.pushes if agreed[offset] != digest]
+    other = [push.offset for push in view.pushes if agreed[push.offset] != push.digest]
     if other:
         faults.append(f"has other pushes at the offsets {', '.join(map(str, other))}")
     return faults

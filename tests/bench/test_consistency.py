@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.consistency import differences
-from market.protocol import View
+from market.protocol import Seen, View
 
 
 def view(process: str, offset: int, *, epoch: int = 7, kept: int = 5) -> View:
     first = max(1, offset - kept + 1)
-    pushes = [(number, f"digest-{number}") for number in range(first, offset + 1)]
+    pushes = [Seen(number, f"digest-{number}") for number in range(first, offset + 1)]
     return View(1, "match-1", process, "eu-west-1", epoch, offset, pushes)
 
 
@@ -35,11 +35,11 @@ def test_nothing_differs_when_nothing_was_sent() -> None:
         (view("odd", 6), "is 4 pushes behind the first"),
         (view("odd", 10, epoch=6), "is in epoch 6 instead of 7"),
         (
-            msgspec.structs.replace(view("odd", 10), pushes=[(8, "digest-8"), (10, "digest-10")]),
+            msgspec.structs.replace(view("odd", 10), pushes=[Seen(8, "digest-8"), Seen(10, "digest-10")]),
             "has a gap among its pushes up to 10",
         ),
         (
-            msgspec.structs.replace(view("odd", 10), pushes=[(9, "digest-9"), (10, "another")]),
+            msgspec.structs.replace(view("odd", 10), pushes=[Seen(9, "digest-9"), Seen(10, "another")]),
             "has other pushes at the offsets 10",
         ),
     ],

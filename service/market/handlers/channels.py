@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from market import calls
 from market.handlers.kinds import Handler, replying
 from market.history import digest
-from market.protocol import GetPresence, GetView, Presence, Reply, Request, View
+from market.protocol import GetPresence, GetView, Presence, Reply, Request, Seen, View
 from market.store import Done, Failure
 from market.tokens import Identity
 from market.topics import Topic
@@ -33,7 +33,7 @@ def get_view(api: Api, _: Identity, request: GetView, done: Done[Reply]) -> None
             done(topic)
             return
         position = topic.history.position
-        pushes = [(push.position.offset, digest(push)) for push in topic.history]
+        pushes = [Seen(push.position.offset, digest(push)) for push in topic.history]
         region = api.settings.region
         done(View(request.id, request.game, api.process, region, position.epoch, position.offset, pushes))
 

@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from market.protocol.naming import snake
-from market.protocol.values import FriendPrediction, Game, Order, Pool, RequestId, Transaction
+from market.protocol.values import FriendPrediction, Game, Order, Pool, RequestId, Seen, Transaction
 
 
 class Reply(Struct, frozen=True, tag_field="type", tag=snake):
@@ -158,10 +158,9 @@ class Presence(Reply, frozen=True):
 
 
 class View(Reply, frozen=True):
-    """What a process has of a game's pushes: its position, and the newest ones as `[offset, digest]`.
+    """What a process has of a game's pushes: its position, and the newest ones.
 
-    `process` names the API process, unique among all nodes; the digest is the first 16 digits of the SHA-256
-    of a push's JSON.
+    `process` names the API process, unique among all nodes.
     """
 
     game: str
@@ -169,7 +168,7 @@ class View(Reply, frozen=True):
     region: str
     epoch: int
     offset: int
-    pushes: list[tuple[int, str]]
+    pushes: list[Seen]
 
 
 class Accepted(Reply, frozen=True):

@@ -107,6 +107,13 @@ class FriendPrediction(Struct, frozen=True):
     journal_id: str
 
 
+class Seen(Struct, frozen=True):
+    """A push that a process has: its offset, and the first 16 digits of its frame's SHA-256."""
+
+    offset: int
+    digest: str
+
+
 class Rule(Struct, frozen=True, forbid_unknown_fields=True):
     """What decides a pool: the first event of that kind, for the option that `options` gives for its value.
 
