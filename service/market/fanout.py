@@ -23,12 +23,13 @@ class Fanout:
     """The listeners, and the pushes that are on their way to them, one after the other.
 
     `started` is called with each push when its first listener is about to get it: who listens from then on
-    does not get it from here.
+    does not get it from here. `finished` is called with it and their number when the last one got it.
     """
 
-    def __init__(self, started: Callable[[Sending], None]) -> None:
+    def __init__(self, started: Callable[[Sending], None], finished: Callable[[Sending, int], None]) -> None:
         self.listeners: dict[Listener, None] = {}
         self._started = started
+        self._finished = finished
         self._queue: dict[object, Sending] = {}
         self._sending: Iterator[Listener] | None = None
         self._current: Sending | None = None
@@ -55,6 +56,7 @@ class Fanout:
             listener = next(sending, None)
             if listener is None:
                 self._sending = None
+                self._finished(current, len(listeners))
                 if self._queue:
                     asyncio.get_running_loop().call_soon(self._next_if_idle)
                 return

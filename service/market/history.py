@@ -21,19 +21,21 @@ class Sending(NamedTuple):
     """A push on its way to clients.
 
     `pool` is given of a distribution, which a later one of the same pool supersedes; everything else is
-    kept for whoever is slow. Clients of `market.v1` know distributions only.
+    kept for whoever is slow. Clients of `market.v1` know distributions only. `published_us` is 0 of what
+    this process says itself.
     """
 
     position: Position
     pool: str | None
     frame: bytes
+    published_us: int = 0
 
 
 def read_push(payload: bytes) -> tuple[str, Sending]:
     """The game of a push as the channel carries it, and the push; raises `msgspec.DecodeError`."""
     push = decode_push(payload)
     pool = push.pool if isinstance(push, Distribution) else None
-    return push.game, Sending(Position(push.epoch, push.offset), pool, text_frame(payload))
+    return push.game, Sending(Position(push.epoch, push.offset), pool, text_frame(payload), push.published_us)
 
 
 class History:

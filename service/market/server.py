@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import resource
+import time
 from collections import deque
 from typing import Final
 
@@ -14,8 +15,10 @@ from market import calls
 from market.blocking_store import BlockingStore
 from market.connection import Connection
 from market.flusher import Flusher
+from market.history import Sending
 from market.http.connection import HttpConnection
 from market.live_store import LiveStore
+from market.metrics import Metrics
 from market.protocol import CloseCode
 from market.settings import Settings
 from market.store import Store
@@ -55,7 +58,25 @@ class Api:
         self.store: Store = (
             BlockingStore(settings) if settings.data_path == "blocking" else LiveStore(settings)
         )
-        self.topics = Topics(settings, self.store)
+        self.metrics = Metrics(
+            {
+                "market_connections": ("open WebSocket connections", lambda: len(self._connections)),
+                "market_http_connections": ("open HTTP connections", lambda: len(self.http_connections)),
+                "market_slow_connections": (
+                    "connections that do not drain what they are sent",
+                    lambda: sum(each.paused_at is not None for each in self._connections),
+                ),
+                "market_listeners": (
+                    "connections that have joined a game",
+                    lambda: sum(self.topics.listening().values()),
+                ),
+                "market_ready": (
+                    "1 when the process can serve, else 0",
+                    lambda: 1.0 if self.problem() is None else 0.0,
+                ),
+            }
+        )
+        self.topics = Topics(settings, self.store, self._on_sent)
         self.flusher = Flusher(self.store, settings.flush_interval_ms)
         self._max_connections = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_DESCRIPTORS
         self._connections: dict[Connection, None] = {}
@@ -142,6 +163,10 @@ class Api:
         if connection.deadline is None:
             connection.deadline = self._tick + LINGER_TICKS
             self._lingering.append(connection)
+
+    def _on_sent(self, sending: Sending, listeners: int) -> None:
+        if sending.published_us:
+            self.metrics.sent(time.time() * 1000 - sending.published_us / 1000, listeners)
 
     def _report_presence(self) -> None:
         listening = self.topics.listening()

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from market import calls
 from market.frames import text_frame
-from market.handlers import HANDLERS
+from market.handlers import HANDLERS, handle
 from market.protocol import (
     Authenticate,
     Authenticated,
@@ -142,7 +142,7 @@ class Session:
             self._fail(message.id, Failure(ErrorCode.NOT_JOINED, "join the game first"))
             return
         self._in_flight += 1
-        HANDLERS[type(message)](self._api, identity, message, partial(self._answer, message.id))
+        handle(self._api, identity, message, partial(self._answer, message.id))
 
     def _join_game(self, message: JoinGame) -> None:
         if len(self._topics) >= MAX_GAMES and message.game not in self._topics:

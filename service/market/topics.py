@@ -50,12 +50,12 @@ class Topic:
     some are lost.
     """
 
-    def __init__(self, game: str, store: Store) -> None:
+    def __init__(self, game: str, store: Store, finished: Callable[[Sending, int], None]) -> None:
         self.game = game
         self.history = History()
         self.idle_ticks = 0
         self._store = store
-        self._fanout = Fanout(self._on_started)
+        self._fanout = Fanout(self._on_started, finished)
         self._started = START
         self._tick = 0
         self._ready = False
@@ -220,11 +220,15 @@ def public(pools: list[Pool]) -> list[Pool]:
 
 
 class Topics:
-    """The topics of this process: one subscription per game, made with the first listener."""
+    """The topics of this process: one subscription per game, made with the first listener.
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    `finished` is called with each push that was sent to all, and to how many.
+    """
+
+    def __init__(self, settings: Settings, store: Store, finished: Callable[[Sending, int], None]) -> None:
         endpoint = settings.redis_read
         self._store = store
+        self._finished = finished
         self._link = ChannelLink(
             "redis-subscription",
             endpoint,
@@ -250,7 +254,7 @@ class Topics:
         """The topic of a game, once this process gets all of its later pushes and knows where it stands."""
         topic = self._topics.get(game)
         if topic is None:
-            topic = self._topics[game] = Topic(game, self._store)
+            topic = self._topics[game] = Topic(game, self._store, self._finished)
         topic.idle_ticks = 0
 
         def subscribed(reply: object) -> None:

@@ -101,10 +101,10 @@ def test_open_connections_are_counted_by_process(process: RoleProcess) -> None:
         assert snapshot(process).series(api.DESCRIPTORS_PERCENT.name) == {("api",): pytest.approx(share)}
 
 
-def test_the_service_of_today_has_no_figures_of_its_own(process: RoleProcess) -> None:
-    assert process.identity.listens_at
-    assert api.ask(process.identity.listens_at, 5) is None
-    assert snapshot(process).series(api.BROADCAST_LATE, "_bucket") == {}
+def test_the_services_own_figures_are_passed_on(process: RoleProcess) -> None:
+    figures = snapshot(process)
+    assert figures.series("market_connections") == {("api-0",): 0}
+    assert ("api-0", "+Inf") in figures.series(api.BROADCAST_LATE, "_bucket")
 
 
 def test_without_a_process_there_is_no_connection_and_no_share() -> None:

@@ -39,7 +39,7 @@ async def count(turn: list[int]) -> None:
 
 
 def fan_out(listeners: int) -> tuple[list[int], Fanout, list[Ear]]:
-    turn, fanout = [0], Fanout(lambda _: None)
+    turn, fanout = [0], Fanout(lambda _: None, lambda _, __: None)
     ears = [Ear(turn) for _ in range(listeners)]
     for ear in ears:
         fanout.listeners[ear] = None

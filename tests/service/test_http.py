@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import re
@@ -13,6 +14,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
+from prometheus_client.parser import text_string_to_metric_families as parse
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     negative_data_rejection,
@@ -28,6 +30,7 @@ from market.http.statuses import status_of
 from market.protocol import ErrorCode, JoinGame, LeaveGame
 from market.settings import Settings
 from market.tokens import Signer
+from tests.service.client import JOIN, connected, prediction
 from tests.service.conftest import Client, Serve, free_port
 
 CHECKS = [
@@ -195,3 +198,33 @@ def _examine(strategy: Any, token: str) -> None:
         case.call_and_validate(headers={"Authorization": f"Bearer {token}"}, checks=CHECKS)
 
     examine()
+
+
+def test_metrics_count_requests_by_type_and_result_and_broadcasts_by_lateness(
+    serve: Serve, settings: Settings, market: Client, signer: Signer
+) -> None:
+    server = serve(settings)
+
+    async def scenario() -> None:
+        async with connected(server.path, signer.issue("user-1", 60)) as user:
+            await user.ask(JOIN)
+            for number in range(3):
+                await user.ask(prediction(number, stake=400))
+            await user.distribution_of(2)
+            status, text = await asyncio.to_thread(server.get, "/metrics")
+            found = {
+                (s.name, *(s.labels.get(name) for name in ("type", "code") if name in s.labels)): s.value
+                for family in parse(text)
+                for s in family.samples
+            }
+            assert status == 200
+            assert found["market_requests_total", "place_prediction", "ok"] == 2
+            assert found["market_requests_total", "place_prediction", "4092"] == 1
+            assert found["market_request_seconds_count", "place_prediction"] == 3
+            assert found["market_connections",] == found["market_listeners",] == 1
+            sent = len(user.distributions)
+            assert found["market_broadcast_late_ms_count",] == found["market_deliveries_total",] == sent
+            assert 0 < found["market_broadcast_late_ms_sum",] < 10_000
+            assert found["process_open_fds",] > 0
+
+    asyncio.run(scenario())

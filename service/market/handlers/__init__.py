@@ -6,13 +6,33 @@ and calls `done` exactly once. What belongs to a connection (authenticate, join,
 
 from __future__ import annotations
 
-from typing import Final
+import time
+from typing import TYPE_CHECKING, Final
 
 from market.handlers import channels, games
 from market.handlers.kinds import Handler
-from market.protocol import Request
+from market.protocol import Reply, Request
+from market.store import Done, Failure
+from market.tokens import Identity
+
+if TYPE_CHECKING:
+    from market.server import Api
 
 HANDLERS: Final[dict[type[Request], Handler]] = {**games.HANDLERS, **channels.HANDLERS}
 """The handler of each kind of request."""
 
-__all__ = ["HANDLERS", "Handler"]
+
+def handle(api: Api, identity: Identity, request: Request, done: Done[Reply]) -> None:
+    """Answer a request, and count it."""
+    begun_s = time.perf_counter()
+    kind = type(request)
+
+    def answered(result: Reply | Failure) -> None:
+        code = int(result.code) if isinstance(result, Failure) else None
+        api.metrics.answered(str(kind.__struct_config__.tag), code, time.perf_counter() - begun_s)
+        done(result)
+
+    HANDLERS[kind](api, identity, request, answered)
+
+
+__all__ = ["HANDLERS", "Handler", "handle"]

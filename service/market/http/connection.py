@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final, cast
 import h11
 import msgspec
 
-from market.handlers import HANDLERS
+from market import metrics
+from market.handlers import handle
 from market.http.openapi import document
 from market.http.routes import find, read
 from market.http.statuses import status_of
@@ -140,6 +141,9 @@ class HttpConnection(asyncio.Protocol):
         if path == "/openapi.json":
             self._respond(HTTPStatus.OK, description())
             return
+        if path == "/metrics":
+            self._respond(HTTPStatus.OK, self._api.metrics.page(), content_type=metrics.CONTENT_TYPE)
+            return
         problem = None if path == "/livez" else self._api.problem()
         status = HTTPStatus.OK if problem is None else HTTPStatus.SERVICE_UNAVAILABLE
         self._respond(status, (problem or "ok").encode(), content_type=_TEXT)
@@ -175,7 +179,7 @@ class HttpConnection(asyncio.Protocol):
         if isinstance(request, Failure):
             self._done(request)
         else:
-            HANDLERS[route.request](self._api, identity, request, self._done)
+            handle(self._api, identity, request, self._done)
 
     def _identify(self, asked: h11.Request) -> Identity:
         scheme, _, token = (_header(asked, b"authorization") or "").partition(" ")
@@ -248,4 +252,4 @@ def _header(request: h11.Request, name: bytes) -> str | None:
     return values[0].decode("latin-1") if len(values) == 1 else None
 
 
-_PAGES: Final = frozenset(("/livez", "/readyz", "/healthz", "/openapi.json"))
+_PAGES: Final = frozenset(("/livez", "/readyz", "/healthz", "/openapi.json", "/metrics"))
