@@ -19,6 +19,7 @@ import uvloop
 
 from market import dump as dumping
 from market import migrations
+from market import reference as protocol_reference
 from market import seed as seeding
 from market.connection import Connection
 from market.ledger import Ledger
@@ -121,6 +122,12 @@ def dump(settings: SettingsFile) -> None:
     sys.stdout.write(encode(dumping.sums(loaded)).decode() + "\n")
     for row in dumping.rows(loaded):
         sys.stdout.write(encode(row).decode() + "\n")
+
+
+@app.command()
+def reference() -> None:
+    """Print the reference of the protocol as Markdown: messages, numbers, routes."""
+    sys.stdout.write(protocol_reference.text())
 
 
 def _load(process: str, path: Path) -> Settings:
