@@ -12,6 +12,8 @@ import msgspec
 from bench.errors import BenchError
 from market.protocol import View
 
+__all__ = ["MAX_LAG", "ConsistencyError", "Difference", "View", "differences", "read_view"]
+
 MAX_LAG: Final = 2
 """Pushes that a process may be behind the first: those on their way, at one per pool and 3 s."""
 

@@ -41,7 +41,16 @@ def _token(directory: Path) -> str:
     settings = next(iter(sorted(directory.glob("machines/*/operator/*.toml"))), None)
     if settings is None:
         raise ViewError(f"{directory} has no operator's settings; take the lab down and bring it up again")
-    argv = [*MARKET, "token", "operator", "--admin", "--ttl-s", str(_TOKEN_TTL_S), "--settings", settings]
+    argv = [
+        *MARKET,
+        "token",
+        "operator",
+        "--admin",
+        "--ttl-s",
+        str(_TOKEN_TTL_S),
+        "--settings",
+        str(settings),
+    ]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
     if done.returncode:
         raise ViewError(f"no token was made: {done.stderr.strip()}")
