@@ -11,7 +11,6 @@ from bench import commands as bench_commands
 from infra import price_commands, sql_commands
 from infra.commands import preview
 from lab import commands as lab_commands
-from lab import verify_command
 from lab.compare_command import compare
 
 app: Final = typer.Typer(
@@ -27,7 +26,6 @@ app.command()(preview)
 app.add_typer(image_commands.app, name="image", help="Publish the machine image.")
 app.add_typer(price_commands.app, name="prices", help="Write today's prices beside the stack files.")
 app.add_typer(sql_commands.app, name="sql", help="Promote or restore a SQL server on AWS.")
-app.add_typer(verify_command.app, name="verify", help="Check what runs against what it promises.")
 app.command("meters")(bench_commands.meters)
 app.command("report")(bench_commands.report)
 

@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-
-from bench.errors import BenchError
 from market.protocol import View
 
 MAX_LAG: Final = 2
 """Pushes that a process may be behind the first: those on their way, at one per pool and 3 s."""
-
-
-class ConsistencyError(BenchError):
-    """A process does not say what it has."""
 
 
 @dataclass(frozen=True)
@@ -31,21 +24,6 @@ class Difference:
 
     process: str
     message: str
-
-
-def read_view(answer: bytes) -> View:
-    """The view in what `GET /v2/games/GAME/view` answered.
-
-    Raises:
-        ConsistencyError: when it is an error, or no view.
-    """
-    try:
-        fields = msgspec.json.decode(answer, type=dict[str, Any])
-        if fields.get("type") == "error":
-            raise ConsistencyError(str(fields.get("message")))
-        return msgspec.convert({**fields, "id": 0}, View)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise ConsistencyError(f"this is no view: {error}") from error
 
 
 def differences(views: Sequence[View], max_lag: int = MAX_LAG) -> list[Difference]:
