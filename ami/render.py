@@ -156,7 +156,10 @@ class SqlEndpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Market:
-    """The settings of one process of the service."""
+    """The settings of one process of the service; pages of no other origin than the allowed ones are served.
+
+    Without an allowed origin every page is.
+    """
 
     region: str
     node: str
@@ -166,6 +169,7 @@ class Market:
     sql_master: SqlEndpoint
     sql_read: SqlEndpoint
     data_path: Literal["async", "blocking"] = "async"
+    allowed_origins: Sequence[str] = ()
 
     def render(self) -> str:
         """The text of the settings (TOML)."""
@@ -177,6 +181,7 @@ class Market:
                 node=self.node,
                 token_key_file=self.token_key_file,
                 data_path=self.data_path,
+                allowed_origins=self.allowed_origins,
                 redis={"redis-master": self.redis_master, "redis-read": self.redis_read},
                 sql={"sql-master": self.sql_master, "sql-read": self.sql_read},
             )

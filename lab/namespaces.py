@@ -23,6 +23,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "ipv4/ip_local_port_range": "1025 65535",
     "ipv4/tcp_fin_timeout": "5",
     "ipv4/tcp_max_syn_backlog": "65536",
+    "ipv4/tcp_retries2": "8",
     "ipv4/tcp_rmem": "8192 873700 8388608",
     "ipv4/tcp_slow_start_after_idle": "0",
     "ipv4/tcp_syn_retries": "2",
@@ -31,7 +32,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "ipv4/tcp_wmem": "4096 655360 8388608",
     "ipv6/conf/default/disable_ipv6": "1",
 }
-"""The kernel settings of the thesis's image (chapter 4) that a namespace has for itself, below /proc/sys/net.
+"""The kernel settings of the image that a namespace has for itself, below /proc/sys/net.
 
 IPv6 is off on devices that come later, so that no router solicitation enters the WAN.
 """

@@ -136,6 +136,7 @@ def _settings(document: Document, redis: RedisPeers, sql: SqlPeers, machine: Mac
         redis_read=live(redis.read),
         sql_master=endpoint(sql.master or sql.read, account),
         sql_read=endpoint(sql.read, "sql-reader"),
+        allowed_origins=(f"https://{document.names.play}",),
     ).render()
 
 

@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -25,15 +25,21 @@ from market.connection import Connection
 from market.ledger import Ledger
 from market.listening import listening
 from market.log import set_up
+from market.revocations import revoke as revoke_user
 from market.server import Api
 from market.settings import MarketError, Settings, load
-from market.tokens import load_signer
+from market.tokens import ADMIN, USER, signer_of
 
 _log = logging.getLogger(__name__)
 
 app = typer.Typer(
     help="A parimutuel prediction market over WebSockets.", no_args_is_help=True, add_completion=False
 )
+
+TOKEN_TTL_S: Final = 900
+"""Of a single token: short enough that losing one does little harm."""
+REVOKED_FOR_S: Final = 86_400
+"""Longer than any token that was issued before is likely to hold."""
 
 SettingsFile = Annotated[
     Path, typer.Option("--settings", help="The TOML file that says all a process needs.")
@@ -44,7 +50,7 @@ SettingsFile = Annotated[
 def api(
     settings: SettingsFile, listen: Annotated[str, typer.Option(help="Path of a Unix socket, or HOST:PORT.")]
 ) -> None:
-    """Serve clients until SIGTERM, then send them away and end."""
+    """Serve clients until SIGTERM, then send them away and end. SIGHUP: read the token keys again."""
     loaded = _load("api", settings)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -58,6 +64,7 @@ async def _serve(settings: Settings, where: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     service = Api(settings)
+    loop.add_signal_handler(signal.SIGHUP, service.admission.reload_keys)
     await service.start()
     with listening(where) as listener:
         if listener.family == socket.AF_UNIX:
@@ -108,10 +115,41 @@ def tokens(
     ttl_s: Annotated[int, typer.Option(min=1, help="How long the tokens hold (s).")],
 ) -> None:
     """Print a line `user-i<TAB>token` for each user."""
-    signer = load_signer(_load("tokens", settings).token_key_file)
+    signer = signer_of(_load("tokens", settings))
     for index in range(users):
         user = f"user-{index}"
         sys.stdout.write(f"{user}\t{signer.issue(user, ttl_s)}\n")
+
+
+@app.command()
+def token(
+    settings: SettingsFile,
+    user: Annotated[str, typer.Argument(help="For whom.")],
+    ttl_s: Annotated[int, typer.Option(min=1, help="How long the token holds (s).")] = TOKEN_TTL_S,
+    admin: Annotated[bool, typer.Option("--admin", help="With the scope of operators.")] = False,
+) -> None:
+    """Print a token for one user."""
+    signer = signer_of(_load("token", settings))
+    sys.stdout.write(signer.issue(_user(user), ttl_s, scopes=[ADMIN] if admin else []) + "\n")
+
+
+@app.command()
+def revoke(
+    settings: SettingsFile,
+    user: Annotated[str, typer.Argument(help="Whom to shut out.")],
+    for_s: Annotated[
+        int, typer.Option("--for", min=0, help="For how many seconds; 0 lets the user in again.")
+    ] = REVOKED_FOR_S,
+) -> None:
+    """Shut a user out everywhere: open connections are closed, new ones refused."""
+    revoke_user(_load("revoke", settings), _user(user), for_s)
+    _log.info("%s is shut out for %d s", user, for_s)
+
+
+def _user(name: str) -> str:
+    if not USER.fullmatch(name):
+        raise MarketError(f"{name!r} names no user: letters, digits, - and _, 64 at most")
+    return name
 
 
 @app.command()

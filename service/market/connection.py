@@ -7,39 +7,51 @@ is no task and no timer per connection.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Final, cast
 
-from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
-from websockets.protocol import CONNECTING, OPEN
-from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
+from websockets.protocol import CONNECTING, OPEN, SEND_EOF
 
+from market.addresses import HEADER, client_address
+from market.compression import Compressor
+from market.fragments import Fragments
+from market.handshakes import refused, too_many
 from market.history import Sending
 from market.http.connection import HttpConnection
 from market.protocol import SUBPROTOCOLS, CloseCode
 from market.sessions import Session
-from market.tokens import TokenError
+from market.tokens import Identity, TokenError
 
 if TYPE_CHECKING:
     from market.server import Api
-
-_log = logging.getLogger(__name__)
 
 UPGRADE: Final = b"GET /ws"
 """How every request begins that asks for a WebSocket; all others are plain HTTP."""
 
 MAX_HANDSHAKE_BYTES: Final = 16_384
-MAX_FRAGMENTS: Final = 64
 HIGH_WATER_BYTES: Final = 16_384
 """What waits to be sent before distributions are kept back, the latest of each pool only."""
 
-_quiet: Final = logging.getLogger("market.websockets")
-_quiet.setLevel(logging.CRITICAL)
+_VIOLATIONS: Final = frozenset(
+    (
+        CloseCode.UNSUPPORTED_DATA,
+        CloseCode.INVALID_TEXT,
+        CloseCode.MESSAGE_TOO_BIG,
+        CloseCode.TOO_MANY_ERRORS,
+    )
+)
+_END_OF_HEAD: Final = b"\r\n\r\n"
+_BAD_REQUEST: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: 24\r\n\r\nsend a request of HTTP\r\n"
+)
 _finished: Final[Generator[None]] = (None for _ in ())
+
+
+def _ignore(_: Frame) -> None:
+    pass
 
 
 class Connection(asyncio.Protocol):
@@ -47,39 +59,65 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_api",
+        "_compressor",
         "_fragments",
         "_handshake_bytes",
+        "_head_tail",
         "_held_back",
         "_opening",
         "_transport",
         "_wire",
+        "address",
         "deadline",
+        "heard",
         "paused_at",
+        "quiet_rounds",
         "session",
+        "silent_rounds",
+        "told",
     )
 
     def __init__(self, api: Api) -> None:
         self._api = api
         self._transport: asyncio.Transport | None = None
-        self._wire = ServerProtocol(
-            subprotocols=[Subprotocol(name) for name in SUBPROTOCOLS],
-            max_size=api.settings.max_message_bytes,
-            logger=_quiet,
-        )
+        self._wire = api.handshakes.protocol(self._on_frame)
         self.session = Session(self, api)
-        self._fragments: list[bytes] | None = None
+        self._compressor: Compressor | None = None
+        self._fragments: Fragments | None = None
         self._handshake_bytes = 0
+        self._head_tail = b""
         self._opening: bytes | None = b""
         self._held_back: dict[object, bytes] | None = None
         self.paused_at: int | None = None
         """The tick at which the client stopped to drain what it is sent, None while it does."""
         self.deadline: int | None = None
         """The tick at which a connection that is being closed is cut off."""
+        self.address: str | None = None
+        """The client's address, None when nobody says it; see `addresses`."""
+        self.heard = self.told = True
+        """Whether a message came, and whether anything was sent, since the last round."""
+        self.silent_rounds = self.quiet_rounds = 0
+        """Rounds (see `rounds`) without a message, and without anything sent."""
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether the handshake is not done."""
+        return self._wire.state is CONNECTING
 
     @property
     def is_open(self) -> bool:
         """Whether messages can be sent."""
         return self._wire.state is OPEN
+
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether a game is joined."""
+        return self.session.is_subscribed
+
+    @property
+    def identity(self) -> Identity | None:
+        """Who it belongs to, None before a token was shown."""
+        return self.session.identity
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
@@ -95,7 +133,8 @@ class Connection(asyncio.Protocol):
         self.session.end()
         self._transport = None
         self._held_back = None
-        self._wire.parser = _finished  # breaks the one cycle, so that no garbage collection is needed
+        self._wire.parser = _finished  # breaks the cycles, so that no garbage collection is needed
+        self._wire.on_frame = _ignore
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
@@ -109,21 +148,29 @@ class Connection(asyncio.Protocol):
                 else:
                     self._hand_over(self._transport, data)
                 return
-        if self._wire.state is CONNECTING and not self._wire.eof_sent:
-            self._handshake_bytes += len(data)
-            if self._handshake_bytes > MAX_HANDSHAKE_BYTES:
-                self._respond(
-                    self._wire.reject(431, f"send at most {MAX_HANDSHAKE_BYTES} bytes of headers\n")
-                )
-                self._write_out()
-                return
-        self._wire.receive_data(data)
-        for event in self._wire.events_received():
-            if isinstance(event, Frame):
-                self._on_frame(event)
-            elif isinstance(event, Request):
-                self._on_request(event)
+        if self.is_opening and not self._wire.eof_sent:
+            data = self._open(data)
+        if data:
+            self._wire.receive_data(data)
         self._write_out()
+
+    def _open(self, data: bytes) -> bytes:
+        """Read the upgrade request and answer it; what came behind it."""
+        known = self._head_tail + data
+        end = known.find(_END_OF_HEAD)
+        cut = len(data) if end < 0 else end + len(_END_OF_HEAD) - len(self._head_tail)
+        self._head_tail = known[1 - len(_END_OF_HEAD) :]
+        self._handshake_bytes += cut
+        if self._handshake_bytes > MAX_HANDSHAKE_BYTES:
+            self._respond(self._wire.reject(431, f"send at most {MAX_HANDSHAKE_BYTES} bytes of headers\n"))
+            return b""
+        self._wire.receive_data(data[:cut])
+        for event in self._wire.events_received():
+            if isinstance(event, Request):
+                self._on_request(event)
+        if self._wire.writes == [SEND_EOF] and self._transport is not None:
+            self._transport.write(_BAD_REQUEST)  # the layer below only hangs up
+        return data[cut:]
 
     def eof_received(self) -> bool:
         """See `asyncio.Protocol`."""
@@ -145,7 +192,8 @@ class Connection(asyncio.Protocol):
     def send(self, frame: bytes) -> None:
         """Send a reply; replies are never dropped, a client that leaves too many of them is closed."""
         if self._transport is not None and self.is_open:
-            self._transport.write(frame)
+            self.told = True
+            self._transport.write(frame if self._compressor is None else self._compressor.single(frame))
             if self.paused_at is not None:
                 self._check_queue()
 
@@ -155,14 +203,16 @@ class Connection(asyncio.Protocol):
             return
         if sending.pool is None and self.version == 1:
             return
+        self.told = True
+        frame = sending.frame if self._compressor is None else self._compressor.shared(sending.frame)
         if self.paused_at is None:
-            self._transport.write(sending.frame)
+            self._transport.write(frame)
         else:
             if self._held_back is None:
                 self._held_back = {}
             key = sending.pool or sending.position
             self._held_back.pop(key, None)
-            self._held_back[key] = sending.frame
+            self._held_back[key] = frame
             self._check_queue()
 
     @property
@@ -170,10 +220,19 @@ class Connection(asyncio.Protocol):
         """The version of the protocol that was agreed on."""
         return 1 if self._wire.subprotocol == SUBPROTOCOLS[1] else 2
 
+    def ping(self) -> None:
+        """Send something through a connection that is silent, so that whatever is on the way keeps it."""
+        if self._transport is not None and self.is_open:
+            self._wire.send_ping(b"")
+            self._write_out()
+
     def close(self, code: CloseCode, reason: str) -> None:
         """Begin to close; the connection is cut off when the client does not answer."""
         if self._transport is not None and self.is_open:
-            self._wire.send_close(code, reason)
+            if code in _VIOLATIONS:
+                self._wire.fail(code, reason)  # ends at once (RFC 6455 section 7.1.7)
+            else:
+                self._wire.send_close(code, reason)
             self._held_back = None
             self._api.linger(self)
             self._write_out()
@@ -189,6 +248,7 @@ class Connection(asyncio.Protocol):
         self.session.end()
         self._transport = None
         self._wire.parser = _finished
+        self._wire.on_frame = _ignore
         http = HttpConnection(self._api)
         transport.set_protocol(http)
         http.connection_made(transport)
@@ -199,50 +259,63 @@ class Connection(asyncio.Protocol):
             self._respond(self._wire.reject(404, "the market is at /ws\n"))
         elif (refusal := self._api.refusal()) is not None:
             self._respond(self._wire.reject(503, refusal + "\n"))
+        elif wait_s := self._api.limiter.connection_from(self._locate(request)):
+            self._respond(too_many(self._wire, wait_s))
         else:
-            authorization = request.headers.get_all("Authorization")
+            response = self._api.handshakes.accept(self._wire, request)
+            self._respond(response if response.status_code != 101 else self._identify(request, response))
+
+    def _locate(self, request: Request) -> str | None:
+        self.address = client_address(self._transport, request.headers.get_all(HEADER))
+        return self.address
+
+    def _identify(self, request: Request, response: Response) -> Response:
+        """The response, or a refusal of the token that the request shows."""
+        authorization = request.headers.get_all("Authorization")
+        try:
             if authorization:
                 scheme, _, token = authorization[0].partition(" ")
-                try:
-                    if scheme.lower() != "bearer" or len(authorization) > 1:
-                        raise TokenError("show one token: Authorization: Bearer TOKEN")
-                    self.session.identify(token.strip())
-                except TokenError as error:
-                    response = self._wire.reject(401, f"{error}\n")
-                    response.headers["WWW-Authenticate"] = 'Bearer realm="market"'
-                    self._respond(response)
-                    return
-            self._respond(self._wire.accept(request))
+                if scheme.lower() != "bearer" or len(authorization) > 1:
+                    raise TokenError("show one token: Authorization: Bearer TOKEN")
+                self.session.identify(token.strip())
+        except TokenError as error:
+            return refused(self._wire, error)
+        return response
 
     def _respond(self, response: Response) -> None:
-        if response.status_code == 101:
-            response.headers = Headers(
-                (name, value)
-                for name, value in response.headers.raw_items()
-                if name not in ("Date", "Server")
-            )
         self._wire.send_response(response)
+        if response.status_code == 101:
+            self._compressor = self._api.compressors.negotiated(self._wire.extensions)
 
     def _on_frame(self, frame: Frame) -> None:
-        if not self.is_open or frame.opcode in (Opcode.PING, Opcode.PONG, Opcode.CLOSE):
+        if not self.is_open or frame.opcode is Opcode.CLOSE:
             return
-        if frame.opcode is Opcode.BINARY:
+        if frame.opcode is Opcode.TEXT and frame.fin:
+            self._receive(bytes(frame.data))
+        elif frame.opcode is Opcode.BINARY:
             self.close(CloseCode.UNSUPPORTED_DATA, "send text messages")
-        elif frame.opcode is Opcode.TEXT and frame.fin:
-            self.session.receive(bytes(frame.data))
-        else:
+        elif self._api.limiter.request(self.identity, self.address):
+            self.close(CloseCode.TOO_MANY_ERRORS, "send fewer frames")
+        elif frame.opcode in (Opcode.TEXT, Opcode.CONT):
             self._on_fragment(frame)
 
     def _on_fragment(self, frame: Frame) -> None:
         if self._fragments is None:
-            self._fragments = []
-        self._fragments.append(bytes(frame.data))
-        if frame.fin:
-            message, self._fragments = b"".join(self._fragments), None
-            self.session.receive(message)
-        elif len(self._fragments) >= MAX_FRAGMENTS:
+            self._fragments = Fragments()
+        try:
+            message = self._fragments.add(frame.data, frame.fin)
+        except UnicodeDecodeError:
+            self.close(CloseCode.INVALID_TEXT, "send UTF-8")
+            return
+        if message is not None:
             self._fragments = None
-            self.close(CloseCode.MESSAGE_TOO_BIG, f"send a message in at most {MAX_FRAGMENTS} fragments")
+            self._receive(message)
+
+    def _receive(self, message: bytes) -> None:
+        self.heard = True
+        if self._wire.writes:
+            self._write_out()  # pongs that were due before
+        self.session.receive(message)
 
     def _write_out(self) -> None:
         """Write what the protocol has to say of itself: handshake, pongs, closes, the end of the stream."""

@@ -11,6 +11,14 @@ from typing import Final
 
 from market.settings import SettingsError
 
+KEEPALIVE_IDLE_S: Final = 60
+KEEPALIVE_INTERVAL_S: Final = 10
+KEEPALIVE_PROBES: Final = 6
+"""A client whose machine is gone is found by the kernel after 2 minutes, whether something was sent or not.
+
+Behind nginx it is nginx's connection to the client that has these settings.
+"""
+
 BACKLOG: Final = 4096
 """Connections that wait to be accepted; the kernel caps it at net.core.somaxconn."""
 
@@ -31,12 +39,26 @@ def listening(where: str) -> Iterator[socket.socket]:
             if not port.isdigit():
                 raise SettingsError(f"cannot listen at {where}: give a path or HOST:PORT")
             with socket.create_server((host.strip("[]"), int(port)), backlog=BACKLOG) as tcp:
+                _keep_alive(tcp)
                 yield tcp
         else:
             with _unix(Path(where)) as unix:
                 yield unix
     except OSError as error:
         raise SettingsError(f"cannot listen at {where}: {error.strerror or error}") from error
+
+
+def _keep_alive(tcp: socket.socket) -> None:
+    """Of all connections that are accepted: Linux hands these options down."""
+    lost_ms = 1000 * (KEEPALIVE_IDLE_S + KEEPALIVE_INTERVAL_S * KEEPALIVE_PROBES)
+    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        (socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S),
+        (socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S),
+        (socket.TCP_KEEPCNT, KEEPALIVE_PROBES),
+        (socket.TCP_USER_TIMEOUT, lost_ms),
+    ):
+        tcp.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 @contextlib.contextmanager

@@ -6,23 +6,28 @@ import asyncio
 import gc
 import logging
 import os
+import random
 import resource
 import time
 from collections import deque
 from typing import Final
 
 from market import calls
+from market.admission import Admission
 from market.blocking_store import BlockingStore
+from market.compression import Compressors
 from market.connection import Connection
 from market.flusher import Flusher
+from market.handshakes import Handshakes
 from market.history import Sending
 from market.http.connection import HttpConnection
+from market.limiter import Limiter
 from market.live_store import LiveStore
 from market.metrics import Metrics
 from market.protocol import CloseCode
+from market.rounds import Rounds
 from market.settings import Settings
 from market.store import Store
-from market.tokens import load_signer
 from market.topics import Topics
 
 _log = logging.getLogger(__name__)
@@ -54,7 +59,10 @@ class Api:
         self.settings = settings
         self.process = f"{settings.node}.{os.getpid()}"
         """What this process is called among all of all nodes."""
-        self.signer = load_signer(settings.token_key_file)
+        self.compressors = Compressors(settings.compression)
+        self.handshakes = Handshakes(settings, self.compressors)
+        self.limiter = Limiter(settings.limits)
+        self.admission = Admission(settings, self.limiter)
         self.store: Store = (
             BlockingStore(settings) if settings.data_path == "blocking" else LiveStore(settings)
         )
@@ -82,10 +90,13 @@ class Api:
         self._connections: dict[Connection, None] = {}
         self.http_connections: set[HttpConnection] = set()
         self._tick = 0
+        self.rounds = Rounds(settings.limits, TICK_S, self._connections, self.admission.expired)
+        self._opening: deque[tuple[int, Connection]] = deque()
         self._authenticating: deque[tuple[int, Connection]] = deque()
         self._stalled: deque[tuple[int, Connection]] = deque()
         self._lingering: deque[Connection] = deque()
         self._authenticate_ticks = max(1, round(settings.authenticate_timeout_s / TICK_S))
+        self._handshake_ticks = max(1, round(settings.limits.handshake_timeout_s / TICK_S))
         self._unfrozen = 0
         self._connected_at = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -97,6 +108,7 @@ class Api:
         self._loop = asyncio.get_running_loop()
         await self.store.start()
         self.topics.start()
+        self.admission.revocations.start()
         self.flusher.start()
         self._timer = self._loop.call_later(TICK_S, self._on_tick)
 
@@ -118,6 +130,7 @@ class Api:
         if self._timer is not None:
             self._timer.cancel()
         self.flusher.stop()
+        await self.admission.revocations.stop()
         await self.topics.stop()
         await self.store.stop()
 
@@ -138,6 +151,7 @@ class Api:
     def connected(self, connection: Connection) -> None:
         """A connection was accepted."""
         self._connections[connection] = None
+        self._opening.append((self._tick + self._handshake_ticks, connection))
         self._authenticating.append((self._tick + self._authenticate_ticks, connection))
         self._unfrozen += 1
         self._connected_at = self._tick
@@ -145,6 +159,8 @@ class Api:
     def disconnected(self, connection: Connection) -> None:
         """A connection is gone."""
         self._connections.pop(connection, None)
+        if connection.identity is not None:
+            self.admission.leave(connection, connection.identity)
         if not self._connections and self._empty is not None and not self._empty.done():
             self._empty.set_result(None)
 
@@ -175,13 +191,18 @@ class Api:
 
     def _send_away(self, connection: Connection) -> None:
         if connection.is_open:
-            connection.close(CloseCode.GOING_AWAY, "the server drains; come back after a jittered delay")
+            delay_ms = random.randint(0, self.settings.drain_spread_ms)  # noqa: S311
+            connection.close(CloseCode.GOING_AWAY, f"come back in {delay_ms} ms")
         else:
             connection.cut_off()
 
     def _on_tick(self) -> None:
         self._timer = self._loop.call_later(TICK_S, self._on_tick)
         self._tick += 1
+        while self._opening and self._opening[0][0] <= self._tick:
+            connection = self._opening.popleft()[1]
+            if connection.is_opening:
+                connection.cut_off()
         while self._authenticating and self._authenticating[0][0] <= self._tick:
             connection = self._authenticating.popleft()[1]
             if not connection.is_open:
@@ -194,6 +215,7 @@ class Api:
                 connection.close_slow()
         while self._lingering and (self._lingering[0].deadline or 0) <= self._tick:
             self._lingering.popleft().cut_off()
+        self.rounds.tick()
         self.topics.tick()
         if self._tick % PRESENCE_TICKS == 0:
             self._report_presence()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +12,7 @@ from msgspec import Struct
 from market import calls
 from market.frames import text_frame
 from market.handlers import HANDLERS, handle
+from market.limiter import in_ms
 from market.protocol import (
     Authenticate,
     Authenticated,
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-MAX_GAMES: Final = 16
-"""Games that one connection may have joined."""
 MAX_REFUSALS: Final = 100
 """Messages in a row that are refused before the connection is closed."""
 
@@ -81,13 +79,15 @@ class Session:
         """Whether no request waits for its answer."""
         return self._in_flight == 0
 
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether a game is joined."""
+        return bool(self._topics)
+
     def identify(self, token: str) -> Identity:
         """Take the user from a token; raises `TokenError`."""
-        identity = self._api.signer.verify(token)
-        if self.identity is not None and self.identity.user != identity.user:
-            raise TokenError("the connection belongs to another user; open a new one")
-        self.identity = identity
-        return identity
+        self.identity = self._api.admission.identify(self._connection, self.identity, token)
+        return self.identity
 
     def end(self) -> None:
         """Leave everything; what is still in flight is answered to nobody."""
@@ -110,11 +110,13 @@ class Session:
             self._fail(message.id, failure(ErrorCode.INTERNAL))
 
     def _dispatch(self, message: ClientMessage) -> None:
-        if isinstance(message, Authenticate):
+        if wait_s := self._api.limiter.request(self.identity, self._connection.address):
+            self._refuse(message.id, ErrorCode.RATE_LIMITED, "ask less often", in_ms(wait_s))
+        elif isinstance(message, Authenticate):
             self._authenticate(message)
         elif self.identity is None:
             self._refuse(message.id, ErrorCode.UNAUTHENTICATED, "authenticate first")
-        elif self.identity.expires_at_s <= time.time():
+        elif self._api.admission.expired(self.identity):
             self._refuse(message.id, ErrorCode.UNAUTHENTICATED, "the token has expired; authenticate again")
         elif self._in_flight >= self._api.settings.max_requests_in_flight:
             self._refuse(message.id, ErrorCode.TOO_MANY_REQUESTS, "wait for the answers to earlier requests")
@@ -131,8 +133,8 @@ class Session:
         try:
             identity = self.identify(message.token)
         except TokenError as error:
-            self._refuse(message.id, ErrorCode.UNAUTHENTICATED, str(error))
-            self._connection.close(CloseCode.UNAUTHENTICATED, str(error))
+            self._refuse(message.id, error.code, str(error), error.retry_after_ms)
+            self._connection.close(error.close_code, str(error))
         else:
             self._refusals = 0
             self._send(Authenticated(message.id, identity.user, identity.expires_at_s))
@@ -145,10 +147,9 @@ class Session:
         handle(self._api, identity, message, partial(self._answer, message.id))
 
     def _join_game(self, message: JoinGame) -> None:
-        if len(self._topics) >= MAX_GAMES and message.game not in self._topics:
-            self._refuse(
-                message.id, ErrorCode.TOO_MANY_REQUESTS, f"leave a game first; {MAX_GAMES} are joined"
-            )
+        limit = self._api.settings.limits.games_per_connection
+        if len(self._topics) >= limit and message.game not in self._topics:
+            self._refuse(message.id, ErrorCode.TOO_MANY_REQUESTS, f"leave a game first; {limit} are joined")
             return
         self._topics.setdefault(message.game, None)
         self._in_flight += 1
@@ -209,9 +210,11 @@ class Session:
     def _fail(self, request: int | None, why: Failure) -> None:
         self._send(Error(request, why.code, why.message, why.retry_after_ms))
 
-    def _refuse(self, request: int | None, code: ErrorCode, message: str) -> None:
+    def _refuse(
+        self, request: int | None, code: ErrorCode, message: str, retry_after_ms: int | None = None
+    ) -> None:
         """Refuse what a correct client would not have sent; one that goes on with it is closed."""
-        self._fail(request, Failure(code, message))
+        self._fail(request, Failure(code, message, retry_after_ms))
         self._refusals += 1
         if self._refusals >= MAX_REFUSALS:
             self._connection.close(CloseCode.TOO_MANY_ERRORS, "read the errors, then come back")

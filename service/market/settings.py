@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from market.connection_settings import Compression, Limits
+
 Port = Annotated[int, Meta(ge=1, le=65535)]
 
 
@@ -52,7 +54,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
 
     `redis_read` is the nearest Redis (a replica or the master itself), `redis_master` takes the writes;
     `sql_read` and `sql_master` likewise. `data_path` `blocking` is the control of the benchmark: every
-    database call holds up the whole process, as the thesis's did.
+    database call holds up the whole process, as the thesis's did. A browser is served when its page's
+    origin (`https://play.example.org`) is one of `allowed_origins`, every browser when there is none; other
+    programs send no origin. `drain_spread_ms` is over how long clients come back that are sent away.
     """
 
     region: str
@@ -69,6 +73,12 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     max_requests_in_flight: Annotated[int, Meta(ge=1, le=10_000)] = 64
     authenticate_timeout_s: Annotated[float, Meta(gt=0, le=300)] = 10.0
     ledger_batch_rows: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+    token_audience: Annotated[str, Meta(min_length=1, max_length=256)] = "market"  # noqa: S105
+    token_leeway_s: Annotated[float, Meta(ge=0, le=300)] = 5.0
+    allowed_origins: list[str] = []
+    drain_spread_ms: Annotated[int, Meta(ge=0, le=600_000)] = 10_000
+    limits: Limits = Limits()
+    compression: Compression = Compression()
 
 
 def load(path: Path) -> Settings:

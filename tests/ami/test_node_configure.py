@@ -149,6 +149,11 @@ def test_a_process_reads_what_it_is_meant_to_and_has_one_account(
     assert read.sql_master.password_file.startswith("/etc/isochrone/secrets/sql-")
 
 
+def test_the_service_serves_the_pages_of_the_name_that_users_connect_to() -> None:
+    settings = tomllib.loads(text(plan("geo-ii", "node"), paths.API_SETTINGS))
+    assert settings["allowed-origins"] == ["https://play.market.example"]
+
+
 def test_a_node_far_away_reads_from_the_replica_that_it_is_told_of() -> None:
     settings = tomllib.loads(text(plan("geo-ii", "node", "ap-southeast-2"), paths.API_SETTINGS))
     assert settings["sql-read"]["host"] == "sql.ap-southeast-1.rds.amazonaws.com"

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import redis
@@ -46,10 +47,15 @@ def free_port() -> int:
 
 def echo(connection: ServerConnection) -> None:
     for message in connection:
-        connection.send(message)
+        connection.send(ADDRESS_OF[connection.id] if message == "address?" else message)
+
+
+ADDRESS_OF: dict[UUID, str] = {}
+"""Where nginx says that a connection comes from."""
 
 
 def health(connection: ServerConnection, request: Request) -> Response | None:
+    ADDRESS_OF[connection.id] = " ".join(request.headers.get_all("X-Real-IP"))
     return connection.respond(HTTPStatus.OK, "ok") if request.path == "/healthz" else None
 
 
@@ -156,6 +162,35 @@ def test_a_websocket_passes_through_tls_and_nginx(node: Node) -> None:
         for message in ("hello", "x" * 100_000):
             connection.send(message)
             assert connection.recv(timeout=10) == message
+
+
+def test_the_service_is_told_the_clients_address_whatever_the_client_says(node: Node) -> None:
+    with connect(
+        f"wss://{NAME}/ws",
+        sock=node.raw(),
+        ssl=node.trust(),
+        proxy=None,
+        additional_headers=[("X-Real-IP", "192.0.2.1"), ("x-real-ip", "192.0.2.2")],
+    ) as connection:
+        connection.send("address?")
+        assert connection.recv(timeout=10) == "127.0.0.1"
+
+
+def test_a_connection_of_nginx_is_kept_alive_by_the_kernel(node: Node) -> None:
+    """The timer of its socket is the one for keepalive: 2 in the kernel's table."""
+    with node.trust().wrap_socket(node.raw(), server_hostname=NAME) as connection:
+        client_port = connection.getsockname()[1]
+
+        def timers() -> list[str]:
+            rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+            ends = [(row[1].split(":")[1], row[2].split(":")[1], row[5].split(":")[0]) for row in rows]
+            return [
+                t
+                for ours, theirs, t in ends
+                if (int(ours, 16), int(theirs, 16)) == (node.https_port, client_port)
+            ]
+
+        until("nginx's timer", lambda: timers() == ["02"] or None, timeout_s=20)
 
 
 def test_health_is_the_services_own_answer_with_security_headers(node: Node) -> None:

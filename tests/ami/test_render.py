@@ -84,7 +84,7 @@ def directives(text: str) -> list[str]:
         "tcp_nopush off;",
         "keepalive_timeout 1000s;",
         "proxy_read_timeout 1000s;",
-        "listen 127.0.0.1:443 ssl default_server backlog=16384 deferred reuseport;",
+        "listen 127.0.0.1:443 ssl default_server backlog=16384 deferred reuseport so_keepalive=60s:10s:6;",
         "worker_processes auto;",
         "server_tokens off;",
     ],
@@ -159,6 +159,13 @@ def test_a_refused_secret_is_not_in_the_message() -> None:
 @given(password=WORDS)
 def test_a_word_is_accepted_as_it_is(password: str) -> None:
     assert f"requirepass {password}" in directives(redis(password=password).render())
+
+
+def test_the_service_serves_every_page_unless_it_is_told_which(tmp_path: Path) -> None:
+    path = tmp_path / "api.toml"
+    path.write_text(market(allowed_origins=["https://play.market.example"]).render(), encoding="utf-8")
+    assert settings.load(path).allowed_origins == ["https://play.market.example"]
+    assert "allowed-origins" not in market().render()
 
 
 @pytest.mark.parametrize("data_path", ["async", "blocking"])

@@ -98,10 +98,20 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def connected(
-    path: Path, token: str | None = None, *, by_message: bool = False, subprotocol: str = SUBPROTOCOL
+    path: Path,
+    token: str | None = None,
+    *,
+    by_message: bool = False,
+    subprotocol: str = SUBPROTOCOL,
+    address: str | None = None,
 ) -> AsyncIterator[Client]:
-    """A client of the API at a socket; its token is shown in the upgrade request, or by a message."""
-    headers = {"Authorization": f"Bearer {token}"} if token and not by_message else None
+    """A client of the API at a socket; its token is shown in the upgrade request, or by a message.
+
+    `address` is what nginx would say of where it comes from.
+    """
+    headers = {"Authorization": f"Bearer {token}"} if token and not by_message else {}
+    if address is not None:
+        headers["X-Real-IP"] = address
     socket = await unix_connect(
         str(path),
         "ws://market/ws",

@@ -19,6 +19,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from market import keys
+from market.connection_settings import Limits
 from market.protocol import (
     Authenticate,
     Authenticated,
@@ -266,7 +267,9 @@ def test_a_refused_token_closes_the_connection(
 def test_a_token_that_expires_has_to_be_renewed(
     serve: Serve, settings: Settings, market: Client, signer: Signer
 ) -> None:
-    server = serve(settings)
+    server = serve(
+        msgspec.structs.replace(settings, token_leeway_s=0, limits=Limits(requests_per_user_per_s=0))
+    )
 
     async def scenario() -> None:
         async with connected(server.path, signer.issue("user-7", 1)) as client:
@@ -499,8 +502,8 @@ def test_sigterm_sends_clients_away_and_ends_with_0(
     async def scenario() -> None:
         async with contextlib.AsyncExitStack() as stack:
             clients = [
-                await stack.enter_async_context(connected(server.path, signer.issue("user-1", 60)))
-                for _ in range(70)
+                await stack.enter_async_context(connected(server.path, signer.issue(f"user-{n}", 60)))
+                for n in range(70)
             ]
             for client in clients:
                 await client.ask(JOIN)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.exceptions import NegotiationError
 from websockets.frames import Frame, Opcode
+from websockets.typing import Subprotocol
 
+from market import handshakes
 from market.frames import text_frame
 from market.ledger import read_entry
+from market.listening import listening
 from market.tokens import Identity, Signer, TokenError
 
 KEY = "a key of the tests with 32 bytes or more"
@@ -27,7 +32,7 @@ def test_a_token_names_its_user_until_it_expires(user: str, ttl_s: int) -> None:
     token = Signer(KEY).issue(user, ttl_s, now_s=now_s)
     assert Signer(KEY).verify(token) == Identity(user, now_s + ttl_s)
     with pytest.raises(TokenError, match="expired"):
-        Signer(KEY).verify(Signer(KEY).issue(user, ttl_s, now_s=now_s - ttl_s - 1))
+        Signer(KEY).verify(Signer(KEY).issue(user, ttl_s, now_s=now_s - ttl_s - 6))
 
 
 @given(st.text(max_size=100) | st.binary(max_size=60).map(lambda data: data.hex() + ".e30.e30"))
@@ -51,3 +56,39 @@ def test_a_journal_entry_is_a_row_or_nothing(fields: dict[bytes, bytes]) -> None
     row = read_entry(b"1-1", fields | whole | {b"epoch": b"3"})
     assert row is None or (row.place, row.option, row.stake) == ((3, 1, 1), 1, 2)
     assert read_entry(b"1-1", whole | {b"epoch": b"3"}) is not None
+
+
+def test_a_listening_port_hands_down_that_dead_clients_are_found() -> None:
+    with (
+        listening("127.0.0.1:0") as server,
+        socket.create_connection(server.getsockname()),
+    ):
+        accepted, _ = server.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+            values = [accepted.getsockopt(socket.IPPROTO_TCP, option) for option in options]
+    assert values == [60, 10, 6, 120_000]
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen"),
+    [
+        (["market.v1", "market.v2"], "market.v1"),
+        (["market.v2", "market.v1"], "market.v2"),
+        (["market.v3", "market.v2"], "market.v2"),
+        (["other"], None),
+        ([], None),
+    ],
+)
+def test_of_the_versions_that_both_speak_the_clients_first_is_taken(
+    monkeypatch: pytest.MonkeyPatch, offered: list[str], chosen: str | None
+) -> None:
+    monkeypatch.setattr(handshakes, "SUBPROTOCOLS", ("market.v1", "market.v2"))
+    protocol = handshakes.WireProtocol(lambda _: None)
+    names = [Subprotocol(name) for name in offered]
+    if chosen is None:
+        with pytest.raises(NegotiationError, match=r"market\.v1 or market\.v2"):
+            protocol.select_subprotocol(names)
+    else:
+        assert protocol.select_subprotocol(names) == chosen

@@ -12,10 +12,12 @@ import h11
 import msgspec
 
 from market import metrics
+from market.addresses import HEADER, client_address
 from market.handlers import handle
 from market.http.openapi import document
 from market.http.routes import find, read
 from market.http.statuses import status_of
+from market.limiter import in_ms
 from market.protocol import Error, ErrorCode, Reply, encode
 from market.store import Failure, failure
 from market.tokens import Identity, TokenError
@@ -165,11 +167,13 @@ class HttpConnection(asyncio.Protocol):
         try:
             identity = self._identify(asked)
         except TokenError as error:
-            self._refuse(
-                HTTPStatus.UNAUTHORIZED,
-                Failure(ErrorCode.UNAUTHENTICATED, str(error)),
-                headers=[("WWW-Authenticate", 'Bearer realm="market"')],
-            )
+            challenge = [("WWW-Authenticate", 'Bearer realm="market"')] if error.status == 401 else []
+            self._refuse(HTTPStatus(error.status), Failure(error.code, str(error)), headers=challenge)
+            return
+        told = _header(asked, HEADER.lower().encode())
+        address = client_address(self._transport, [told] if told else [])
+        if wait_s := self._api.limiter.request(identity, address):
+            self._done(Failure(ErrorCode.RATE_LIMITED, "ask less often", in_ms(wait_s)))
             return
         if self._body and (_header(asked, b"content-type") or _JSON).partition(";")[0].strip() != _JSON:
             why = Failure(ErrorCode.MALFORMED, f"send {_JSON}")
@@ -185,7 +189,7 @@ class HttpConnection(asyncio.Protocol):
         scheme, _, token = (_header(asked, b"authorization") or "").partition(" ")
         if scheme.lower() != "bearer":
             raise TokenError("show one token: Authorization: Bearer TOKEN")
-        return self._api.signer.verify(token.strip())
+        return self._api.admission.verify(token.strip())
 
     def _done(self, result: Reply | Failure) -> None:
         if isinstance(result, Failure):

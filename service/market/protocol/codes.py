@@ -18,6 +18,8 @@ class ErrorCode(IntEnum):
     """The request needs the user to have joined the game first."""
     NOT_ALLOWED = 4031
     """The request needs a token with the scope `admin`, or the pool is not for this user."""
+    REVOKED = 4032
+    """An operator has shut the user out."""
     NO_SUCH_GAME = 4040
     NO_SUCH_POOL = 4041
     NO_SUCH_OPTION = 4042
@@ -36,6 +38,8 @@ class ErrorCode(IntEnum):
     """The game or the pool is not in a state in which this can be done."""
     TOO_MANY_REQUESTS = 4290
     """Too many requests of this connection wait for an answer."""
+    RATE_LIMITED = 4291
+    """The user, or its address, asks too often; `retry_after_ms` says when to come back."""
     INTERNAL = 5000
     """The server failed; the outcome of a write is unknown: repeat it with the same key."""
     UNAVAILABLE = 5030
@@ -48,14 +52,20 @@ class CloseCode(IntEnum):
     """The numbered closes of this protocol, beside those of RFC 6455."""
 
     GOING_AWAY = 1001
-    """The server drains: come back after a jittered delay."""
+    """The server drains: come back after the delay in the reason, "come back in 1234 ms"."""
     UNSUPPORTED_DATA = 1003
     """A binary message: this protocol speaks text."""
     INVALID_TEXT = 1007
     MESSAGE_TOO_BIG = 1009
     UNAUTHENTICATED = 4401
-    """No valid token was shown in time, or it was refused."""
+    """No valid token was shown in time, or it was refused, or it expired and no new one was shown."""
+    REVOKED = 4403
+    """An operator has shut the user out: do not come back."""
     SLOW_CONSUMER = 4408
     """The client does not drain what it is sent."""
+    REPLACED = 4409
+    """The user opened more connections than one may have; this was the oldest: do not come back."""
+    IDLE = 4410
+    """No game was joined and nothing asked for a long time."""
     TOO_MANY_ERRORS = 4429
-    """The client keeps sending messages that are refused."""
+    """The client keeps sending messages that are refused, or sends faster than it may."""

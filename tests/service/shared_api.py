@@ -1,0 +1,65 @@
+"""An API process that many tests share, which needs no SQL server."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from market.settings import RedisEndpoint, Settings, SqlEndpoint
+from tests.service.conftest import Command, RedisServer, Server, end, toml, until
+
+
+def settings_without_sql(
+    master: RedisServer, password_file: Path, token_key_file: Path, **changes: Any
+) -> Settings:
+    """An API process of the async path never asks SQL, so that its tests need not wait for one."""
+    redis = RedisEndpoint("127.0.0.1", master.port, str(password_file))
+    sql = SqlEndpoint("127.0.0.1", 1, "market", str(password_file))
+    return Settings(
+        region="eu-west-1",
+        node="node-1",
+        token_key_file=str(token_key_file),
+        redis_master=redis,
+        redis_read=redis,
+        sql_master=sql,
+        sql_read=sql,
+        **changes,
+    )
+
+
+@contextlib.contextmanager
+def running_api(settings: Settings, directory: Path) -> Iterator[Server]:
+    """An API process that many tests share."""
+    with tempfile.TemporaryDirectory(dir=directory) as own:
+        file, path = Path(own) / "settings.toml", Path(own) / "api.sock"
+        file.write_text(toml(settings), encoding="utf-8")
+        argv = [sys.executable, "-m", "market.cli", "api", "--settings", str(file), "--listen", str(path)]
+        with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as process:
+            server = Server(Command(process), path)
+            try:
+                until(server.healthy, f"the api: {server.command.log()}")
+                yield server
+            finally:
+                end(process)
+                server.command.reader.join()
+
+
+def ask_http(path: Path, token: str, address: str | None = None) -> http.client.HTTPResponse:
+    """The answer to a request for the games over plain HTTP."""
+    headers = {"Authorization": f"Bearer {token}"} | ({"X-Real-IP": address} if address else {})
+    connection = http.client.HTTPConnection("market", timeout=10)
+    with contextlib.closing(connection):
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(10)
+        connection.sock.connect(str(path))
+        connection.request("GET", "/v2/games", headers=headers)
+        response = connection.getresponse()
+        response.read()
+        return response
