@@ -9,6 +9,7 @@ import os
 import resource
 import time
 from collections import deque
+from collections.abc import Collection
 from typing import Final
 
 from market import calls
@@ -19,7 +20,8 @@ from market.history import Sending
 from market.http.connection import HttpConnection
 from market.live_store import LiveStore
 from market.metrics import Metrics
-from market.protocol import CloseCode
+from market.protocol import CloseCode, Request
+from market.sessions import KINDS
 from market.settings import Settings
 from market.store import Store
 from market.tokens import load_signer
@@ -48,12 +50,13 @@ SPARE_DESCRIPTORS: Final = 64
 
 
 class Api:
-    """What the connections of one process share."""
+    """What the connections of one process share; it answers requests of these kinds only."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, kinds: Collection[type[Request]] = KINDS) -> None:
         self.settings = settings
         self.process = f"{settings.node}.{os.getpid()}"
         """What this process is called among all of all nodes."""
+        self.kinds = frozenset(kinds)
         self.signer = load_signer(settings.token_key_file)
         self.store: Store = (
             BlockingStore(settings) if settings.data_path == "blocking" else LiveStore(settings)

@@ -46,8 +46,9 @@ MAX_GAMES: Final = 16
 MAX_REFUSALS: Final = 100
 """Messages in a row that are refused before the connection is closed."""
 
-_KINDS: Final[tuple[type[Request], ...]] = (Authenticate, JoinGame, LeaveGame, *HANDLERS)
-_TYPES: Final = frozenset(str(kind.__struct_config__.tag) for kind in _KINDS)
+KINDS: Final[tuple[type[Request], ...]] = (Authenticate, JoinGame, LeaveGame, *HANDLERS)
+"""What a client may send."""
+_TYPES: Final = frozenset(str(kind.__struct_config__.tag) for kind in KINDS)
 
 
 class _Id(Struct):
@@ -116,6 +117,8 @@ class Session:
             self._refuse(message.id, ErrorCode.UNAUTHENTICATED, "authenticate first")
         elif self.identity.expires_at_s <= time.time():
             self._refuse(message.id, ErrorCode.UNAUTHENTICATED, "the token has expired; authenticate again")
+        elif type(message) not in self._api.kinds:
+            self._refuse(message.id, ErrorCode.UNKNOWN_TYPE, "this server does not answer such requests")
         elif self._in_flight >= self._api.settings.max_requests_in_flight:
             self._refuse(message.id, ErrorCode.TOO_MANY_REQUESTS, "wait for the answers to earlier requests")
         else:

@@ -47,6 +47,30 @@ class SqlEndpoint(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab
     ca_file: str | None = None
 
 
+class ResolverSettings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """What a resolver is told.
+
+    `templates` is the file of the questions that come with events, None for those of the service itself;
+    `takeout` is what the house keeps of the stakes in their pools (permille), if a template does not say.
+    An event waits `reorder_window_ms` for one that is missing before it. What no event announced is found
+    within `poll_ms`.
+    """
+
+    templates: str | None = None
+    takeout: Annotated[int, Meta(ge=0, le=500)] = 0
+    reorder_window_ms: Annotated[int, Meta(ge=0, le=60_000)] = 2000
+    poll_ms: Annotated[int, Meta(ge=10, le=1000)] = 250
+
+
+class FeedSettings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """What a feed is told: the bounds of what it takes by HTTP."""
+
+    max_body_bytes: Annotated[int, Meta(ge=4096, le=1 << 24)] = 262_144
+    max_events: Annotated[int, Meta(ge=1, le=10_000)] = 500
+    max_connections: Annotated[int, Meta(ge=1, le=10_000)] = 256
+    request_timeout_s: Annotated[float, Meta(gt=0, le=300)] = 10.0
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """All that a process needs to know.
 
@@ -69,6 +93,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     max_requests_in_flight: Annotated[int, Meta(ge=1, le=10_000)] = 64
     authenticate_timeout_s: Annotated[float, Meta(gt=0, le=300)] = 10.0
     ledger_batch_rows: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+    resolver: ResolverSettings = ResolverSettings()
+    feed: FeedSettings = FeedSettings()
 
 
 def load(path: Path) -> Settings:

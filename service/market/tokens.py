@@ -24,10 +24,11 @@ class TokenError(MarketError):
 
 
 class Identity(Struct, frozen=True):
-    """Who showed a token, and until when it holds (s since 1970)."""
+    """Who showed a token, until when it holds (s since 1970), and what else than play it allows."""
 
     user: str
     expires_at_s: int
+    scopes: frozenset[str] = frozenset()
 
 
 class Signer:
@@ -36,10 +37,12 @@ class Signer:
     def __init__(self, key: str) -> None:
         self._key = key
 
-    def issue(self, user: str, ttl_s: int, *, now_s: int | None = None) -> str:
-        """A token that holds for `ttl_s` seconds from now."""
+    def issue(self, user: str, ttl_s: int, *, now_s: int | None = None, scope: str = "") -> str:
+        """A token that holds for `ttl_s` seconds from now; `scope` names scopes, separated by spaces."""
         issued = int(time.time()) if now_s is None else now_s
-        claims = {"sub": user, "aud": AUDIENCE, "iat": issued, "exp": issued + ttl_s}
+        claims: dict[str, str | int] = {"sub": user, "aud": AUDIENCE, "iat": issued, "exp": issued + ttl_s}
+        if scope:
+            claims["scope"] = scope
         return jwt.encode(claims, self._key, algorithm=ALGORITHM)
 
     def verify(self, token: str) -> Identity:
@@ -63,7 +66,10 @@ class Signer:
         user = claims["sub"]
         if not _USER.fullmatch(user):
             raise TokenError("the token names no user of this market")
-        return Identity(user, int(claims["exp"]))
+        scope = claims.get("scope", "")
+        if not isinstance(scope, str):
+            raise TokenError("the token's scope is not a text; get one from the market's sign-in")
+        return Identity(user, int(claims["exp"]), frozenset(scope.split()))
 
 
 def load_signer(path: str) -> Signer:
