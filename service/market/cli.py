@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,14 +18,18 @@ import msgspec
 import typer
 import uvloop
 
+from market import admin_cli, migrations
 from market import dump as dumping
-from market import migrations
 from market import reference as protocol_reference
+from market import replay as replaying
 from market import seed as seeding
 from market.connection import Connection
+from market.feed import Feed
 from market.ledger import Ledger
 from market.listening import listening
 from market.log import set_up
+from market.protocol import Event
+from market.resolver import Resolver
 from market.server import Api
 from market.settings import MarketError, Settings, load
 from market.tokens import load_signer
@@ -34,6 +39,11 @@ _log = logging.getLogger(__name__)
 app = typer.Typer(
     help="A parimutuel prediction market over WebSockets.", no_args_is_help=True, add_completion=False
 )
+
+TOKEN_SPARE_S = 300
+"""How much longer than a replay its token holds (s)."""
+
+app.add_typer(admin_cli.app, name="admin")
 
 SettingsFile = Annotated[
     Path, typer.Option("--settings", help="The TOML file that says all a process needs.")
@@ -46,24 +56,52 @@ def api(
 ) -> None:
     """Serve clients until SIGTERM, then send them away and end."""
     loaded = _load("api", settings)
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    uvloop.run(_serve(loaded, listen))
+    _raise_limit()
+
+    async def run() -> None:
+        service = Api(loaded)
+        await _serve(service, lambda: Connection(service), listen)
+
+    uvloop.run(run())
 
 
-async def _serve(settings: Settings, where: str) -> None:
+@app.command()
+def feed(
+    settings: SettingsFile, listen: Annotated[str, typer.Option(help="Path of a Unix socket, or HOST:PORT.")]
+) -> None:
+    """Take what happens in the matches, by WebSocket and HTTP, until SIGTERM."""
+    loaded = _load("feed", settings)
+    _raise_limit()
+
+    async def run() -> None:
+        service = Feed(loaded)
+        await _serve(service, service.connection, listen)
+
+    uvloop.run(run())
+
+
+@app.command()
+def resolver(
+    settings: SettingsFile,
+    drain: Annotated[bool, typer.Option("--drain", help="End when nothing is left to do.")] = False,
+) -> None:
+    """Decide pools by what happens in the matches, and pay them out, until SIGTERM."""
+    loaded = _load("resolver", settings)
+    Resolver(loaded, _stopped(), drain=drain).run()
+
+
+async def _serve(service: Api | Feed, connection: Callable[[], asyncio.Protocol], where: str) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_unhandled)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    service = Api(settings)
     await service.start()
     with listening(where) as listener:
         if listener.family == socket.AF_UNIX:
-            server = await loop.create_unix_server(lambda: Connection(service), sock=listener)
+            server = await loop.create_unix_server(connection, sock=listener)
         else:
-            server = await loop.create_server(lambda: Connection(service), sock=listener)
+            server = await loop.create_server(connection, sock=listener)
         _log.info("listening at %s", where)
         await stop.wait()
         _log.info("draining")
@@ -78,10 +116,29 @@ def ledger(
 ) -> None:
     """Bring the journal to SQL until SIGTERM."""
     loaded = _load("ledger", settings)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    Ledger(loaded, stop, drain=drain).run()
+    Ledger(loaded, _stopped(), drain=drain).run()
+
+
+@app.command()
+def replay(
+    settings: SettingsFile,
+    feed: Annotated[str, typer.Option(help="ws://HOST:PORT/ws, or the path of the feed's Unix socket.")],
+    recording: Annotated[
+        Path | None, typer.Argument(help="Events as lines of JSON; a match of our own by default.")
+    ] = None,
+    speed: Annotated[float, typer.Option(min=0.001, help="60: a minute in a second; inf: at once.")] = 1.0,
+    game: Annotated[str | None, typer.Option(help="The game to tell it of; the recorded one.")] = None,
+) -> None:
+    """Tell a recorded match to a feed."""
+    signer = load_signer(_load("replay", settings).token_key_file)
+    events = replaying.read(recording)
+    lasts_s = (events[-1].at_ms - events[0].at_ms) / 1000 / speed
+    token = signer.issue("replay", int(lasts_s) + TOKEN_SPARE_S, scope="feed")
+
+    def told(event: Event, new: bool) -> None:
+        _log.info("%s %s%s", event.id, event.kind, "" if new else " (known already)")
+
+    replaying.replay(events, feed, token, speed=speed, game=game, told=told)
 
 
 @app.command()
@@ -128,6 +185,20 @@ def dump(settings: SettingsFile) -> None:
 def reference() -> None:
     """Print the reference of the protocol as Markdown: messages, numbers, routes."""
     sys.stdout.write(protocol_reference.text())
+
+
+def _raise_limit() -> None:
+    """May open as many descriptors as the system lets it."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _stopped() -> threading.Event:
+    """What SIGTERM sets."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 def _load(process: str, path: Path) -> Settings:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from market import keys
 from market.administration import Lapse, Outcome, read_outcome
 from market.protocol import Event, Rule
 from market.scripts import WRITING, evaluate, script
@@ -75,6 +76,11 @@ def following(game: str, window_ms: int, applied: str = "") -> Call[Arrival | No
     return Call(evaluate(NEXT, game, window_ms, applied), read_following, NEXT)
 
 
+def received(game: str) -> Call[int]:
+    """The highest sequence of the events that arrived of a game, 0 when none did."""
+    return Call(("HGET", keys.feed(game), "received"), read_received)
+
+
 def undecided(game: str) -> Call[list[Undecided]]:
     """The game's pools that an event may decide."""
     return Call(evaluate(UNDECIDED, game), read_undecided, UNDECIDED)
@@ -94,6 +100,11 @@ def read_following(reply: Any) -> Arrival | Failure | None:
     kept = _decode_kept(reply[1])
     event = Event(kept.game, kept.id, kept.sequence, kept.kind, int(reply[2]), kept.data)
     return Arrival(event, int(reply[3]))
+
+
+def read_received(reply: Any) -> int | Failure:
+    """The sequence in the answer to HGET."""
+    return failure_of(reply) if isinstance(reply, Exception) else int(reply or 0)
 
 
 def read_undecided(reply: Any) -> list[Undecided] | Failure:
