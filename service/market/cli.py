@@ -132,7 +132,7 @@ def replay(
     """Tell a recorded match to a feed."""
     signer = load_signer(_load("replay", settings).token_key_file)
     events = replaying.read(recording)
-    lasts_s = (events[-1].at_ms - events[0].at_ms) / 1000 / speed
+    lasts_s = replaying.offsets_s(events, speed)[-1]
     token = signer.issue("replay", int(lasts_s) + TOKEN_SPARE_S, scope="feed")
 
     def told(event: Event, new: bool) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from market.feed import Feed
 
 MAX_HEAD_BYTES: Final = 16_384
+LINGER_S: Final = 2.0
 PATH: Final = b"/events"
 
 Answer = Reply | Error
@@ -46,15 +47,18 @@ class EventRequests:
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
         self._body = bytearray()
         self._answering = False
+        self._refused = False
         self._timer = self._loop.call_later(feed.settings.request_timeout_s, self._overdue)
 
     @property
     def idle(self) -> bool:
         """Whether no request is being received or answered."""
-        return not self._answering and self._http.their_state is h11.IDLE
+        return self._refused or (not self._answering and self._http.their_state is h11.IDLE)
 
     def receive(self, data: bytes) -> None:
         """Take bytes of requests."""
+        if self._refused:
+            return
         try:
             self._http.receive_data(data)
         except h11.RemoteProtocolError as error:
@@ -76,7 +80,7 @@ class EventRequests:
             self._refuse(refused)
 
     def _read(self) -> None:
-        while not self._answering and not self._transport.is_closing():
+        while not (self._answering or self._transport.is_closing()):
             event = self._http.next_event()
             if isinstance(event, h11.Request):
                 self._begin(event)
@@ -161,10 +165,19 @@ class EventRequests:
         self._loop.call_soon(self._advance)
 
     def _refuse(self, why: _RefusedError) -> None:
-        """Answer a request that was not read to its end, and end the connection."""
-        if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE) and not self._transport.is_closing():
+        """Answer a request that was not read to its end, and end the connection.
+
+        What the client still sends is read for a moment: a connection that is closed before would be reset,
+        and the client would not see its answer.
+        """
+        if self._transport.is_closing():
+            return
+        if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self._respond(why.status, encode(why.error), close=True)
-        self._transport.close()
+        self._refused = True
+        self._transport.write_eof()
+        self._timer.cancel()
+        self._timer = self._loop.call_later(LINGER_S, self._transport.close)
 
     def _respond(self, status: HTTPStatus, body: bytes, *, close: bool = False) -> None:
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
@@ -191,7 +204,7 @@ class EventRequests:
         """End a connection that sends no whole request in time; one that waits for us is given more."""
         if self._answering:
             self._restart_timer()
-        elif self._http.their_state is h11.IDLE:
+        elif self._http.their_state is h11.IDLE and not self._http.trailing_data[0]:
             self._transport.close()
         else:
             why = "send a request in time"

@@ -60,6 +60,11 @@ def read(path: Path | None) -> list[Event]:
     return sorted(events, key=lambda event: (event.at_ms, event.sequence))
 
 
+def offsets_s(events: Sequence[Event], speed: float) -> list[float]:
+    """When each event is told, counted from the first one."""
+    return [(event.at_ms - events[0].at_ms) / 1000 / speed for event in events]
+
+
 def replay(
     events: Sequence[Event],
     where: str,
@@ -86,9 +91,8 @@ def replay(
     new = 0
     with contextlib.ExitStack() as stack:
         socket: ClientConnection | None = None
-        for number, event in enumerate(events):
-            due_s = begun_s + (event.at_ms - events[0].at_ms) / 1000 / speed
-            time.sleep(max(0.0, due_s - time.monotonic()))
+        for number, (event, offset_s) in enumerate(zip(events, offsets_s(events, speed), strict=True)):
+            time.sleep(max(0.0, begun_s + offset_s - time.monotonic()))
             now_ms = int(time.time() * 1000)
             present = msgspec.structs.replace(event, game=game or event.game, at_ms=now_ms)
             socket, accepted = _tell(stack, socket, where, token, SubmitEvent(number, present))
