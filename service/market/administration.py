@@ -18,15 +18,15 @@ from market.protocol import (
     OptionIndex,
     SetGameStatus,
 )
-from market.scripts import WRITING, evaluate, script
+from market.scripts import CHANGING_POOLS, WRITING, evaluate, script
 from market.settlement import Terms, Totals
 from market.store import Call, Failure, failure, failure_of
 
 CREATE_GAME: Final = script("create_game", *WRITING, "game")
-SET_GAME_STATUS: Final = script("set_game_status", *WRITING, "game", "pool")
-OPEN_POOL: Final = script("open_pool", *WRITING, "pool", "turn")
-CLOSE_POOL: Final = script("close_pool", *WRITING, "pool")
-RESOLVE: Final = script("resolve", *WRITING, "pool", "turn")
+SET_GAME_STATUS: Final = script("set_game_status", *CHANGING_POOLS, "game")
+OPEN_POOL: Final = script("open_pool", *CHANGING_POOLS, "turn")
+CLOSE_POOL: Final = script("close_pool", *CHANGING_POOLS)
+RESOLVE: Final = script("resolve", *CHANGING_POOLS, "turn")
 
 CLOSE_CHUNK: Final = 32
 """Pools that the end of a game closes with one call: about a millisecond."""

@@ -10,13 +10,13 @@ from msgspec import Struct
 from market import keys
 from market.administration import Lapse, Outcome, read_outcome
 from market.protocol import Event, Rule
-from market.scripts import WRITING, evaluate, script
+from market.scripts import CHANGING_POOLS, evaluate, script
 from market.store import Call, Failure, failure_of
 
 SUBMIT: Final = script("submit_event", "time", "journal")
 NEXT: Final = script("next_event", "time", "turn")
 UNDECIDED: Final = script("undecided", flags="no-writes")
-AGENDA: Final = script("agenda", *WRITING, "pool")
+AGENDA: Final = script("agenda", *CHANGING_POOLS)
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 _decode_rule: Final = msgspec.json.Decoder(Rule).decode

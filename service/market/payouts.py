@@ -10,11 +10,11 @@ from msgspec import Struct
 
 from market import keys
 from market.protocol import ErrorCode
-from market.scripts import WRITING, evaluate, script
+from market.scripts import CHANGING_POOLS, evaluate, script
 from market.settlement import Pays, Stake, Terms
 from market.store import Call, Failure, failure, failure_of
 
-SETTLE: Final = script("settle", *WRITING, "pool")
+SETTLE: Final = script("settle", *CHANGING_POOLS)
 
 CHUNK: Final = 100
 """Predictions that one call pays: see decision 0020 for how long that holds Redis."""

@@ -72,6 +72,9 @@ def script(name: str, *parts: str, flags: str = "") -> Script:
 WRITING: Final = ("time", "journal", "channel")
 """The parts of a script that changes the market."""
 
+CHANGING_POOLS: Final = (*WRITING, "pool")
+"""The parts of a script that opens, closes or settles pools."""
+
 PLACE: Final = script("place", "time", "journal")
 FLUSH: Final = script("flush", *WRITING)
 POOLS: Final = script("pools", flags="no-writes")

@@ -33,8 +33,8 @@ local function close_pool(game, pool, by)
     journal('pool', '', 'game', game, 'pool', pool, 'body', '{"status":"closed","by":"' .. by .. '"}')
     redis.call('HSET', KEY_POOL .. pool, 'status', 'closed')
     redis.call('ZREM', KEY_CLOSING, pool)
-    -- LAPSE: standing orders of the pool lapse here: lapse_orders(pool).
     pool_changed(game, pool)
+    -- Standing orders of the pool lapse here.
 end
 
 -- The refusal when a game has no such pool, nil when it has.
