@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,13 +24,13 @@ from market import reference as protocol_reference
 from market import replay as replaying
 from market import seed as seeding
 from market.connection import Connection
-from market.feed import Feed
 from market.ledger import Ledger
 from market.listening import listening
 from market.log import set_up
-from market.protocol import Event
+from market.protocol import Event, Request
 from market.resolver import Resolver
 from market.server import Api
+from market.sessions import FEED_KINDS, KINDS
 from market.settings import MarketError, Settings, load
 from market.tokens import load_signer
 
@@ -57,12 +57,7 @@ def api(
     """Serve clients until SIGTERM, then send them away and end."""
     loaded = _load("api", settings)
     _raise_limit()
-
-    async def run() -> None:
-        service = Api(loaded)
-        await _serve(service, lambda: Connection(service), listen)
-
-    uvloop.run(run())
+    uvloop.run(_serve(loaded, listen, KINDS))
 
 
 @app.command()
@@ -72,12 +67,8 @@ def feed(
     """Take what happens in the matches, by WebSocket and HTTP, until SIGTERM."""
     loaded = _load("feed", settings)
     _raise_limit()
-
-    async def run() -> None:
-        service = Feed(loaded)
-        await _serve(service, service.connection, listen)
-
-    uvloop.run(run())
+    longer = msgspec.structs.replace(loaded, max_message_bytes=loaded.feed.max_message_bytes)
+    uvloop.run(_serve(longer, listen, FEED_KINDS))
 
 
 @app.command()
@@ -90,18 +81,19 @@ def resolver(
     Resolver(loaded, _stopped(), drain=drain).run()
 
 
-async def _serve(service: Api | Feed, connection: Callable[[], asyncio.Protocol], where: str) -> None:
+async def _serve(settings: Settings, where: str, kinds: Collection[type[Request]]) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_unhandled)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    service = Api(settings, kinds)
     await service.start()
     with listening(where) as listener:
         if listener.family == socket.AF_UNIX:
-            server = await loop.create_unix_server(connection, sock=listener)
+            server = await loop.create_unix_server(lambda: Connection(service), sock=listener)
         else:
-            server = await loop.create_server(connection, sock=listener)
+            server = await loop.create_server(lambda: Connection(service), sock=listener)
         _log.info("listening at %s", where)
         await stop.wait()
         _log.info("draining")

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from market import calls
 from market.frames import text_frame
-from market.handlers import HANDLERS, handle
+from market.handlers import HANDLERS, events, handle
 from market.protocol import (
     Authenticate,
     Authenticated,
@@ -47,7 +47,9 @@ MAX_REFUSALS: Final = 100
 """Messages in a row that are refused before the connection is closed."""
 
 KINDS: Final[tuple[type[Request], ...]] = (Authenticate, JoinGame, LeaveGame, *HANDLERS)
-"""What a client may send."""
+"""What a client may send to an API process."""
+FEED_KINDS: Final[tuple[type[Request], ...]] = (Authenticate, *events.HANDLERS)
+"""What a client may send to a feed's process."""
 _TYPES: Final = frozenset(str(kind.__struct_config__.tag) for kind in KINDS)
 
 

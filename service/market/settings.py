@@ -63,12 +63,9 @@ class ResolverSettings(Struct, frozen=True, forbid_unknown_fields=True, rename="
 
 
 class FeedSettings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
-    """What a feed is told: the bounds of what it takes by HTTP."""
+    """What a feed's process is told: a list of events may be longer than what users send."""
 
-    max_body_bytes: Annotated[int, Meta(ge=4096, le=1 << 24)] = 262_144
-    max_events: Annotated[int, Meta(ge=1, le=10_000)] = 500
-    max_connections: Annotated[int, Meta(ge=1, le=10_000)] = 256
-    request_timeout_s: Annotated[float, Meta(gt=0, le=300)] = 10.0
+    max_message_bytes: Annotated[int, Meta(ge=4096, le=1 << 20)] = 262_144
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
