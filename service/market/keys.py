@@ -48,6 +48,7 @@ GAME: Final = "market:game:"
 FEED: Final = "market:feed:"
 SEEN: Final = "market:seen:"
 APPLY: Final = "market:apply:"
+UNDECIDED: Final = "market:undecided:"
 LEDGER_GROUP: Final = "ledger"
 """The consumer group of the journal that drains it to SQL."""
 RESOLVER_GROUP: Final = "resolver"
@@ -122,6 +123,11 @@ def seen(game: str) -> str:
 def apply(game: str) -> str:
     """Sorted set: ids of a game's events that are not applied, by their sequence."""
     return APPLY + game
+
+
+def undecided(game: str, kind: str) -> str:
+    """Set: the pools of a game that an event of a kind may decide."""
+    return f"{UNDECIDED}{game}:{kind}"
 
 
 def channel(game: str) -> str:

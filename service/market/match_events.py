@@ -81,9 +81,9 @@ def received(game: str) -> Call[int]:
     return Call(("HGET", keys.feed(game), "received"), read_received)
 
 
-def undecided(game: str) -> Call[list[Undecided]]:
-    """The game's pools that an event may decide."""
-    return Call(evaluate(UNDECIDED, game), read_undecided, UNDECIDED)
+def undecided(game: str, kind: str) -> Call[list[Undecided]]:
+    """The game's pools that an event of a kind may decide."""
+    return Call(evaluate(UNDECIDED, game, kind), read_undecided, UNDECIDED)
 
 
 def agenda(by: str, limit: int) -> Call[Agenda]:
@@ -111,7 +111,7 @@ def read_undecided(reply: Any) -> list[Undecided] | Failure:
     """The pools in the answer of the script `undecided`."""
     if isinstance(reply, Exception):
         return failure_of(reply)
-    return [
+    pools = [
         Undecided(
             pool.decode(),
             _decode_rule(rule) if rule else None,
@@ -120,6 +120,7 @@ def read_undecided(reply: Any) -> list[Undecided] | Failure:
         )
         for pool, rule, lapse, since in reply
     ]
+    return sorted(pools, key=lambda undecided: undecided.pool)
 
 
 def read_agenda(reply: Any) -> Agenda | Failure:

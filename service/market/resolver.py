@@ -153,7 +153,7 @@ class Resolver:
 
     def _decide(self, master: Master, arrival: Arrival) -> bool:
         event = arrival.event
-        for undecided in _answer(master.ask(match_events.undecided(event.game))):
+        for undecided in _answer(master.ask(match_events.undecided(event.game, event.kind))):
             winners = decision(undecided.rule, undecided.lapse, event)
             if winners is None or event.sequence <= undecided.since:
                 continue

@@ -12,7 +12,7 @@ from market import administration, keys, match_events, scripts
 from market.administration import Lapse, Opening, Outcome
 from market.blocking_calls import Master
 from market.deciding import decision
-from market.match_events import Arrival
+from market.match_events import Arrival, Undecided
 from market.protocol import ErrorCode, Event, Rule
 from market.resolving import resolve
 from tests.service.administering import (
@@ -42,6 +42,12 @@ def following(store: Master, applied: str = "", window_ms: int = WINDOW_MS) -> s
     """The id of the event that has its turn."""
     arrival = store.ask(match_events.following(GAME, window_ms, applied))
     return arrival.event.id if isinstance(arrival, Arrival) else None
+
+
+def undecided(store: Master, kind: str) -> list[Undecided]:
+    answer = store.ask(match_events.undecided(GAME, kind))
+    assert isinstance(answer, list)
+    return answer
 
 
 def test_an_event_counts_once(store: Master, market: Client) -> None:
@@ -125,17 +131,15 @@ def test_events_that_came_before_a_pool_do_not_decide_it(store: Master, market: 
     opened(store, "ruleless")
     opening = Opening("e1", 1, Lapse("full_time", 1))
     assert store.ask(administration.open_pool(BY, pool("by-event", decided_by=rule), opening)) is Outcome.DONE
-    undecided = store.ask(match_events.undecided(GAME))
-    assert isinstance(undecided, list)
-    assert [(each.pool, each.since, each.lapse) for each in undecided] == [
-        ("after", 4, None),
-        ("by-event", 1, Lapse("full_time", 1)),
+    assert undecided(store, "goal") == [
+        Undecided("after", rule, None, 4),
+        Undecided("by-event", rule, Lapse("full_time", 1), 1),
     ]
-    assert [each.rule for each in undecided] == [rule, rule]
-    resolve(store, BY, GAME, "after", [0])
-    left = store.ask(match_events.undecided(GAME))
-    assert isinstance(left, list)
-    assert [each.pool for each in left] == ["by-event"]
+    assert [each.pool for each in undecided(store, "full_time")] == ["by-event"]
+    assert undecided(store, "card") == []
+    resolve(store, BY, GAME, "by-event", [0])
+    assert [each.pool for each in undecided(store, "goal")] == ["after"]
+    assert undecided(store, "full_time") == []
 
 
 @given(st.permutations(range(1, 9)), st.lists(st.integers(0, 7), max_size=6))

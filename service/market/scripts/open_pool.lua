@@ -53,6 +53,7 @@ if closes_ms ~= '' then
     redis.call('HSET', key, 'closes_ms', closes_ms)
     redis.call('ZADD', KEY_CLOSING, closes_ms, pool)
 end
+index('SADD', game, pool, decided_by, lapses)
 redis.call('ZADD', pools, integer(now_ms), pool)
 pool_changed(game, pool)
 return { 'done' }

@@ -51,5 +51,6 @@ journal('pool', '', 'game', game, 'pool', pool, 'body', '{"status":"resolving","
     .. ',"by":"' .. by .. '","event":"' .. event .. '"}')
 redis.call('HSET', key, 'status', 'resolving', 'winners', winners, 'pays', pays, 'net', net, 'taken', taken,
     'paid', '0', 'cursor', '0')
+index('SREM', game, pool, unpack(redis.call('HMGET', key, 'decided_by', 'lapses')))
 redis.call('SADD', KEY_SETTLING, pool)
 return { 'done' }
