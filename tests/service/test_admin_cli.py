@@ -6,12 +6,14 @@ import contextlib
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+import typer
 from typer.testing import CliRunner
 
-from market import keys, replay
+from market import cli, keys, replay
 from market.admin_cli import AdministrationError, app
 from market.protocol import Event
 from market.replay import ReplayError
@@ -19,7 +21,7 @@ from market.resolver import Resolver
 from market.settings import ResolverSettings, Settings
 from market.tokens import Signer
 from tests.service.administering import GAME, event, fields, journal, live_settings, serving
-from tests.service.conftest import Client, RedisServer, toml
+from tests.service.conftest import Client, RedisServer, Start, toml
 
 
 @pytest.fixture
@@ -95,6 +97,11 @@ def test_a_mistake_is_told_what_to_do(
     assert journal(market) == []
 
 
+def test_they_are_commands_of_the_service() -> None:
+    command: Any = typer.main.get_command(cli.app)
+    assert {"admin", "feed", "replay", "resolver"} <= set(command.commands)
+
+
 def test_without_redis_it_says_which(settings_file: Path, settings: Settings) -> None:
     nowhere = msgspec.structs.replace(settings.redis_master, port=1)
     settings_file.write_text(toml(msgspec.structs.replace(settings, redis_master=nowhere)), encoding="utf-8")
@@ -104,6 +111,7 @@ def test_without_redis_it_says_which(settings_file: Path, settings: Settings) ->
 
 def test_a_recorded_match_is_told_to_a_feed_once(
     tmp_path: Path,
+    start: Start,
     master: RedisServer,
     password_file: Path,
     token_key_file: Path,
@@ -113,12 +121,14 @@ def test_a_recorded_match_is_told_to_a_feed_once(
     events = replay.read(None)
     token = signer.issue("replay", 60, scope="feed")
     told: list[tuple[Event, bool]] = []
-    with serving(tmp_path, "feed", live_settings(master, password_file, token_key_file)) as feed:
-        fast = float("inf")
+    settings = live_settings(master, password_file, token_key_file)
+    fast = float("inf")
+    with serving(tmp_path, "feed", settings) as feed:
         where = str(feed.path)
-        assert replay.replay(events, where, token, speed=fast, told=lambda *each: told.append(each)) == len(
-            events
-        )
+        command = start("replay", settings, "--feed", where, "--speed", "inf", "--game", "match-1")
+        assert command.process.wait(30) == 0, command.log()
+        market.delete(keys.JOURNAL, keys.seen(GAME))
+        assert replay.replay(events, where, token, speed=fast, told=lambda *each: told.append(each)) == 43
         assert replay.replay(events, where, token, speed=fast) == 0
         with pytest.raises(ReplayError, match="no such game"):
             replay.replay(events, where, token, speed=fast, game="nowhere")
@@ -126,6 +136,8 @@ def test_a_recorded_match_is_told_to_a_feed_once(
             replay.replay(events, where, signer.issue("u", 60), speed=fast)
         with pytest.raises(ReplayError, match="refuses the connection"):
             replay.replay(events, where, "a.b.c", speed=fast)
+    command.reader.join()
+    assert command.log().count("final-") == len(events)
     assert [(each.id, new) for each, new in told] == [(each.id, True) for each in events]
     taken = [entry["body"]["event"]["id"] for entry in journal(market, "event")]
     assert taken == [each.id for each in events]

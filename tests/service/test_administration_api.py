@@ -40,7 +40,7 @@ from tests.service.administering import (
     staked,
     status,
 )
-from tests.service.client import connected
+from tests.service.client import JOIN, connected
 from tests.service.conftest import Client, RedisServer, Server
 
 
@@ -72,11 +72,18 @@ def test_what_an_administrator_asks_for_is_done_once(server: Server, market: Cli
 
     async def scenario() -> None:
         async with connected(server.path, signer.issue("admin-1", 60, scope="play admin")) as client:
+            await client.ask(JOIN)
             order = [REQUESTS[index] for index in (0, 2, 3, 4, 5, 6, 1)]
             for request in order:
                 assert await client.ask(request) == Accepted(request.id, False), request
             for request in order:
                 assert await client.ask(request) == Accepted(request.id, True), request
+            changes = [await client.push(number) for number in (1, 2, 3)]
+            assert [(push.pool, push.status) for push in changes] == [
+                ("other", "open"),
+                ("next", "closed"),
+                ("voided", "closed"),
+            ]
 
     asyncio.run(scenario())
     assert (fields(market)["status"], fields(market)["winners"]) == ("resolving", "[0,2]")
