@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -17,18 +18,22 @@ import msgspec
 import typer
 import uvloop
 
+from market import admin_cli, migrations
 from market import dump as dumping
-from market import migrations
 from market import reference as protocol_reference
+from market import replay as replaying
 from market import seed as seeding
 from market.connection import Connection
 from market.ledger import Ledger
 from market.listening import listening
 from market.log import set_up
+from market.protocol import Event, Request
+from market.resolver import Resolver
 from market.revocations import revoke as revoke_user
 from market.server import Api
+from market.sessions import FEED_KINDS, KINDS
 from market.settings import MarketError, Settings, load
-from market.tokens import ADMIN, USER, signer_of
+from market.tokens import ADMIN, FEED, USER, signer_of
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +45,10 @@ TOKEN_TTL_S: Final = 900
 """Of a single token: short enough that losing one does little harm."""
 REVOKED_FOR_S: Final = 86_400
 """Longer than any token that was issued before is likely to hold."""
+TOKEN_SPARE_S: Final = 300
+"""How much longer than a replay its token holds (s)."""
+
+app.add_typer(admin_cli.app, name="admin")
 
 SettingsFile = Annotated[
     Path, typer.Option("--settings", help="The TOML file that says all a process needs.")
@@ -52,18 +61,38 @@ def api(
 ) -> None:
     """Serve clients until SIGTERM, then send them away and end. SIGHUP: read the token keys again."""
     loaded = _load("api", settings)
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    uvloop.run(_serve(loaded, listen))
+    _raise_limit()
+    uvloop.run(_serve(loaded, listen, KINDS))
 
 
-async def _serve(settings: Settings, where: str) -> None:
+@app.command()
+def feed(
+    settings: SettingsFile, listen: Annotated[str, typer.Option(help="Path of a Unix socket, or HOST:PORT.")]
+) -> None:
+    """Take what happens in the matches, by WebSocket and HTTP, until SIGTERM."""
+    loaded = _load("feed", settings)
+    _raise_limit()
+    longer = msgspec.structs.replace(loaded, max_message_bytes=loaded.feed.max_message_bytes)
+    uvloop.run(_serve(longer, listen, FEED_KINDS))
+
+
+@app.command()
+def resolver(
+    settings: SettingsFile,
+    drain: Annotated[bool, typer.Option("--drain", help="End when nothing is left to do.")] = False,
+) -> None:
+    """Decide pools by what happens in the matches, and pay them out, until SIGTERM."""
+    loaded = _load("resolver", settings)
+    Resolver(loaded, _stopped(), drain=drain).run()
+
+
+async def _serve(settings: Settings, where: str, kinds: Collection[type[Request]]) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_unhandled)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    service = Api(settings)
+    service = Api(settings, kinds)
     loop.add_signal_handler(signal.SIGHUP, service.admission.reload_keys)
     await service.start()
     with listening(where) as listener:
@@ -85,10 +114,29 @@ def ledger(
 ) -> None:
     """Bring the journal to SQL until SIGTERM."""
     loaded = _load("ledger", settings)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    Ledger(loaded, stop, drain=drain).run()
+    Ledger(loaded, _stopped(), drain=drain).run()
+
+
+@app.command()
+def replay(
+    settings: SettingsFile,
+    feed: Annotated[str, typer.Option(help="ws://HOST:PORT/ws, or the path of the feed's Unix socket.")],
+    recording: Annotated[
+        Path | None, typer.Argument(help="Events as lines of JSON; a match of our own by default.")
+    ] = None,
+    speed: Annotated[float, typer.Option(min=0.001, help="60: a minute in a second; inf: at once.")] = 1.0,
+    game: Annotated[str | None, typer.Option(help="The game to tell it of; the recorded one.")] = None,
+) -> None:
+    """Tell a recorded match to a feed."""
+    signer = signer_of(_load("replay", settings))
+    events = replaying.read(recording)
+    lasts_s = replaying.offsets_s(events, speed)[-1]
+    token = signer.issue("replay", int(lasts_s) + TOKEN_SPARE_S, scopes=[FEED])
+
+    def told(event: Event, new: bool) -> None:
+        _log.info("%s %s%s", event.id, event.kind, "" if new else " (known already)")
+
+    replaying.replay(events, feed, token, speed=speed, game=game, told=told)
 
 
 @app.command()
@@ -127,10 +175,11 @@ def token(
     user: Annotated[str, typer.Argument(help="For whom.")],
     ttl_s: Annotated[int, typer.Option(min=1, help="How long the token holds (s).")] = TOKEN_TTL_S,
     admin: Annotated[bool, typer.Option("--admin", help="With the scope of operators.")] = False,
+    feed: Annotated[bool, typer.Option("--feed", help="With the scope of who tells events.")] = False,
 ) -> None:
     """Print a token for one user."""
     signer = signer_of(_load("token", settings))
-    sys.stdout.write(signer.issue(_user(user), ttl_s, scopes=[ADMIN] if admin else []) + "\n")
+    sys.stdout.write(signer.issue(_user(user), ttl_s, scopes=[ADMIN] * admin + [FEED] * feed) + "\n")
 
 
 @app.command()
@@ -166,6 +215,20 @@ def dump(settings: SettingsFile) -> None:
 def reference() -> None:
     """Print the reference of the protocol as Markdown: messages, numbers, routes."""
     sys.stdout.write(protocol_reference.text())
+
+
+def _raise_limit() -> None:
+    """May open as many descriptors as the system lets it."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _stopped() -> threading.Event:
+    """What SIGTERM sets."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 def _load(process: str, path: Path) -> Settings:

@@ -26,7 +26,13 @@ REJECTED: Final = "market:journal:rejected"
 DUE: Final = "market:due"
 """Sorted set: pool -> when its next distribution is due (ms since 1970)."""
 EVENTS: Final = "market:events"
-"""Stream: what happened in the matches, each event once."""
+"""Stream: what happened in the matches, each event once; it wakes a resolver."""
+CLOSING: Final = "market:closing"
+"""Sorted set: open pool -> when it closes by itself (ms since 1970)."""
+SETTLING: Final = "market:settling"
+"""Set: pools whose outcome is fixed and that are not paid out."""
+WAITING: Final = "market:waiting"
+"""Sorted set: game with events that are not applied -> when to look at it (ms since 1970)."""
 ACCOUNT: Final = "market:account:"
 POOL: Final = "market:pool:"
 BOOK: Final = "market:book:"
@@ -42,6 +48,11 @@ REVOKED: Final = "market:revoked"
 """Sorted set: user -> until when nobody is served in that name (s since 1970)."""
 REVOCATIONS: Final = "market:control:revoked"
 """Channel: a user and until when, as they are in `REVOKED`, divided by a space."""
+GAME: Final = "market:game:"
+FEED: Final = "market:feed:"
+SEEN: Final = "market:seen:"
+APPLY: Final = "market:apply:"
+UNDECIDED: Final = "market:undecided:"
 LEDGER_GROUP: Final = "ledger"
 """The consumer group of the journal that drains it to SQL."""
 RESOLVER_GROUP: Final = "resolver"
@@ -65,7 +76,7 @@ def book(pool: str) -> str:
 
 def pools(game: str) -> str:
     """Sorted set: a game's pools in the order in which they are shown."""
-    return f"market:game:{game}:pools"
+    return f"{GAME}{game}:pools"
 
 
 def receipt(user: str, key: str) -> str:
@@ -101,6 +112,26 @@ def position(game: str) -> str:
 def history(game: str) -> str:
     """List: the newest pushes of the game's channel, the newest last."""
     return HISTORY + game
+
+
+def feed(game: str) -> str:
+    """Hash: `received` and `applied`, the highest sequences of a game's events."""
+    return FEED + game
+
+
+def seen(game: str) -> str:
+    """Hash: id of an event -> `protocol.Event` as JSON; so that each counts once."""
+    return SEEN + game
+
+
+def apply(game: str) -> str:
+    """Sorted set: ids of a game's events that are not applied, by their sequence."""
+    return APPLY + game
+
+
+def undecided(game: str, kind: str) -> str:
+    """Set: the pools of a game that an event of a kind may decide."""
+    return f"{UNDECIDED}{game}:{kind}"
 
 
 def channel(game: str) -> str:

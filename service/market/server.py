@@ -10,6 +10,7 @@ import random
 import resource
 import time
 from collections import deque
+from collections.abc import Collection
 from typing import Final
 
 from market import calls
@@ -24,8 +25,9 @@ from market.http.connection import HttpConnection
 from market.limiter import Limiter
 from market.live_store import LiveStore
 from market.metrics import Metrics
-from market.protocol import CloseCode
+from market.protocol import CloseCode, Request
 from market.rounds import Rounds
+from market.sessions import KINDS
 from market.settings import Settings
 from market.store import Store
 from market.topics import Topics
@@ -53,9 +55,9 @@ SPARE_DESCRIPTORS: Final = 64
 
 
 class Api:
-    """What the connections of one process share."""
+    """What the connections of one process share; it answers requests of these kinds only."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, kinds: Collection[type[Request]] = KINDS) -> None:
         self.settings = settings
         self.process = f"{settings.node}.{os.getpid()}"
         """What this process is called among all of all nodes."""
@@ -63,6 +65,7 @@ class Api:
         self.handshakes = Handshakes(settings, self.compressors)
         self.limiter = Limiter(settings.limits)
         self.admission = Admission(settings, self.limiter)
+        self.kinds = frozenset(kinds)
         self.store: Store = (
             BlockingStore(settings) if settings.data_path == "blocking" else LiveStore(settings)
         )

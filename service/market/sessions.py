@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from market import calls
 from market.frames import text_frame
-from market.handlers import HANDLERS, handle
+from market.handlers import HANDLERS, events, handle
 from market.limiter import in_ms
 from market.protocol import (
     Authenticate,
@@ -44,8 +44,11 @@ _log = logging.getLogger(__name__)
 MAX_REFUSALS: Final = 100
 """Messages in a row that are refused before the connection is closed."""
 
-_KINDS: Final[tuple[type[Request], ...]] = (Authenticate, JoinGame, LeaveGame, *HANDLERS)
-_TYPES: Final = frozenset(str(kind.__struct_config__.tag) for kind in _KINDS)
+KINDS: Final[tuple[type[Request], ...]] = (Authenticate, JoinGame, LeaveGame, *HANDLERS)
+"""What a client may send to an API process."""
+FEED_KINDS: Final[tuple[type[Request], ...]] = (Authenticate, *events.HANDLERS)
+"""What a client may send to a feed's process."""
+_TYPES: Final = frozenset(str(kind.__struct_config__.tag) for kind in KINDS)
 
 
 class _Id(Struct):
@@ -118,6 +121,8 @@ class Session:
             self._refuse(message.id, ErrorCode.UNAUTHENTICATED, "authenticate first")
         elif self._api.admission.expired(self.identity):
             self._refuse(message.id, ErrorCode.UNAUTHENTICATED, "the token has expired; authenticate again")
+        elif type(message) not in self._api.kinds:
+            self._refuse(message.id, ErrorCode.UNKNOWN_TYPE, "this server does not answer such requests")
         elif self._in_flight >= self._api.settings.max_requests_in_flight:
             self._refuse(message.id, ErrorCode.TOO_MANY_REQUESTS, "wait for the answers to earlier requests")
         else:

@@ -49,6 +49,27 @@ class SqlEndpoint(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab
     ca_file: str | None = None
 
 
+class ResolverSettings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """What a resolver is told.
+
+    `templates` is the file of the questions that come with events, None for those of the service itself;
+    `takeout` is what the house keeps of the stakes in their pools (permille), if a template does not say.
+    An event waits `reorder_window_ms` for one that is missing before it. What no event announced is found
+    within `poll_ms`.
+    """
+
+    templates: str | None = None
+    takeout: Annotated[int, Meta(ge=0, le=500)] = 0
+    reorder_window_ms: Annotated[int, Meta(ge=0, le=60_000)] = 2000
+    poll_ms: Annotated[int, Meta(ge=10, le=1000)] = 250
+
+
+class FeedSettings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """What a feed's process is told: a list of events may be longer than what users send."""
+
+    max_message_bytes: Annotated[int, Meta(ge=4096, le=1 << 20)] = 262_144
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """All that a process needs to know.
 
@@ -79,6 +100,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     drain_spread_ms: Annotated[int, Meta(ge=0, le=600_000)] = 10_000
     limits: Limits = Limits()
     compression: Compression = Compression()
+    resolver: ResolverSettings = ResolverSettings()
+    feed: FeedSettings = FeedSettings()
 
 
 def load(path: Path) -> Settings:

@@ -19,6 +19,7 @@ from market.settings import MarketError
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class UnavailableError(MarketError):
@@ -37,14 +38,14 @@ class Failure(Struct, frozen=True):
     retry_after_ms: int | None = None
 
 
-class Call(Struct, Generic[T], frozen=True):
+class Call(Struct, Generic[T_co], frozen=True):
     """One question to Redis: the command, how its answer is read, and the script that it evaluates, if any.
 
     `read` gets the reply, `ReplyError` or `UnavailableError`, and never raises.
     """
 
     command: Command
-    read: Callable[[Any], T | Failure]
+    read: Callable[[Any], T_co | Failure]
     script: Script | None = None
 
 

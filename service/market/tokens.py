@@ -21,6 +21,9 @@ LEEWAY_S: Final = 5.0
 ADMIN: Final = "admin"
 """The scope of operators."""
 
+FEED: Final = "feed"
+"""The scope of who tells what happens in the matches."""
+
 USER: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What names a user; the whole of it has to match."""
 

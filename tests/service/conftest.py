@@ -277,13 +277,13 @@ class Command:
 Start = Callable[..., Command]
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Start `market COMMAND …` with the given settings; every process is ended after the test."""
+@contextlib.contextmanager
+def starting(directory: Path) -> Iterator[Start]:
+    """Start `market COMMAND …` with the given settings; every process is ended at the end."""
     commands: list[Command] = []
 
     def run(name: str, settings: Settings, *arguments: str) -> Command:
-        file = tmp_path / f"settings-{len(commands)}.toml"
+        file = directory / f"settings-{len(commands)}.toml"
         file.write_text(toml(settings), encoding="utf-8")
         process = subprocess.Popen(
             [sys.executable, "-m", "market.cli", name, "--settings", str(file), *arguments],
@@ -295,14 +295,23 @@ def start(tmp_path: Path) -> Iterator[Start]:
         commands.append(command)
         return command
 
-    yield run
-    for command in commands:
-        end(command.process)
-    for command in commands:
-        command.reader.join()
-        for stream in (command.process.stdout, command.process.stderr):
-            if stream is not None:
-                stream.close()
+    try:
+        yield run
+    finally:
+        for command in commands:
+            end(command.process)
+        for command in commands:
+            command.reader.join()
+            for stream in (command.process.stdout, command.process.stderr):
+                if stream is not None:
+                    stream.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start `market COMMAND …` with the given settings; every process is ended after the test."""
+    with starting(tmp_path) as run:
+        yield run
 
 
 @dataclass

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from market import calls
-from market.handlers.kinds import Handler, replying
+from market.handlers.kinds import Handler, replying, requiring
 from market.history import digest
 from market.protocol import GetPresence, GetView, Presence, Reply, Request, Seen, View
 from market.store import Done, Failure
-from market.tokens import Identity
+from market.tokens import ADMIN, Identity
 from market.topics import Topic
 
 if TYPE_CHECKING:
@@ -40,4 +40,7 @@ def get_view(api: Api, _: Identity, request: GetView, done: Done[Reply]) -> None
     api.topics.open(request.game, opened)
 
 
-HANDLERS: Final[dict[type[Request], Handler]] = {GetPresence: get_presence, GetView: get_view}
+HANDLERS: Final[dict[type[Request], Handler]] = {
+    GetPresence: get_presence,
+    GetView: requiring(get_view, ADMIN),
+}

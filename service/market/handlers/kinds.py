@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from market.protocol import Reply
+from market.protocol import ErrorCode, Reply
 from market.store import Done, Failure
 from market.tokens import Identity
 
@@ -25,3 +25,16 @@ def replying(done: Done[Reply], reply: Callable[[T], Reply]) -> Done[T]:
         done(result if isinstance(result, Failure) else reply(result))
 
     return answered
+
+
+def requiring(handler: Handler, *scopes: str) -> Handler:
+    """The handler, for those only whose token has one of the scopes."""
+
+    def checked(api: Api, identity: Identity, request: Any, done: Done[Reply]) -> None:
+        if identity.scopes.isdisjoint(scopes):
+            why = f"this needs a token with the scope {' or '.join(scopes)}"
+            done(Failure(ErrorCode.NOT_ALLOWED, why))
+        else:
+            handler(api, identity, request, done)
+
+    return checked

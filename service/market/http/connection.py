@@ -151,7 +151,7 @@ class HttpConnection(asyncio.Protocol):
         self._respond(status, (problem or "ok").encode(), content_type=_TEXT)
 
     def _operate(self, asked: h11.Request, method: str, path: str, query: str) -> None:
-        found = find(method, path)
+        found = find(method, path, self._api.kinds)
         if isinstance(found, list):
             if not found:
                 self._refuse(HTTPStatus.NOT_FOUND, Failure(ErrorCode.UNKNOWN_TYPE, "see /openapi.json"))

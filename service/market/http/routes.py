@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
@@ -77,6 +77,7 @@ _DECLARED: Final = (
     Route("PUT", "/v2/friends/{user}", protocol.AddFriend, protocol.Friends),
     Route("DELETE", "/v2/friends/{user}", protocol.RemoveFriend, protocol.Friends),
     Route("POST", "/v2/events", protocol.SubmitEvent, protocol.Accepted),
+    Route("POST", "/v2/events/several", protocol.SubmitEvents, protocol.EventsTaken),
 )
 
 ROUTES: Final = tuple(route for route in _DECLARED if route.request in HANDLERS)
@@ -87,11 +88,16 @@ _PATTERNS: Final = [
 ]
 
 
-def find(method: str, path: str) -> tuple[Route, dict[str, str]] | list[str]:
-    """The route and the path's fields, or the methods that the path has instead (none: there is no such)."""
+def find(
+    method: str, path: str, kinds: Collection[type[Request]]
+) -> tuple[Route, dict[str, str]] | list[str]:
+    """The route and the path's fields, or the methods that the path has instead (none: there is no such).
+
+    Only requests of the given kinds have a route.
+    """
     methods = []
     for pattern, route in _PATTERNS:
-        if match := pattern.match(path):
+        if route.request in kinds and (match := pattern.match(path)):
             if route.method == method:
                 return route, {name: unquote(value) for name, value in match.groupdict().items()}
             methods.append(route.method)

@@ -32,6 +32,7 @@ from market.protocol.replies import (
     Cancelled,
     Deposited,
     Error,
+    EventsTaken,
     Friends,
     FriendsPredictions,
     Games,
@@ -76,6 +77,7 @@ from market.protocol.requests import (
     ResolvePool,
     SetGameStatus,
     SubmitEvent,
+    SubmitEvents,
     VoidPool,
 )
 from market.protocol.values import (
@@ -83,6 +85,7 @@ from market.protocol.values import (
     Condition,
     Cursor,
     Event,
+    EventOutcome,
     FriendPrediction,
     Game,
     GameStatus,
@@ -123,6 +126,7 @@ ServerMessage = (
     | Deposited
     | Accepted
     | Error
+    | EventsTaken
     | Friends
     | FriendsPredictions
     | Games
@@ -183,6 +187,8 @@ __all__ = [
     "Error",
     "ErrorCode",
     "Event",
+    "EventOutcome",
+    "EventsTaken",
     "FriendPrediction",
     "Friends",
     "FriendsPredictions",
@@ -237,6 +243,7 @@ __all__ = [
     "Stake",
     "StateLost",
     "SubmitEvent",
+    "SubmitEvents",
     "TimeMs",
     "Title",
     "Token",

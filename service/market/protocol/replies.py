@@ -7,7 +7,16 @@ from typing import Literal
 from msgspec import Struct
 
 from market.protocol.naming import snake
-from market.protocol.values import FriendPrediction, Game, Order, Pool, RequestId, Seen, Transaction
+from market.protocol.values import (
+    EventOutcome,
+    FriendPrediction,
+    Game,
+    Order,
+    Pool,
+    RequestId,
+    Seen,
+    Transaction,
+)
 
 
 class Reply(Struct, frozen=True, tag_field="type", tag=snake):
@@ -175,6 +184,12 @@ class Accepted(Reply, frozen=True):
     """What an administrator asked for is done; `duplicate` when it had been done before."""
 
     duplicate: bool = False
+
+
+class EventsTaken(Reply, frozen=True):
+    """What became of each event, in the order in which they were told."""
+
+    outcomes: list[EventOutcome]
 
 
 class Error(Struct, frozen=True, tag_field="type", tag="error", omit_defaults=True):

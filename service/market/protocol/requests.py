@@ -234,6 +234,12 @@ class SubmitEvent(Request, frozen=True):
     event: Event
 
 
+class SubmitEvents(Request, frozen=True):
+    """Tell several events at once (scope `admin` or `feed`); each of them is taken or refused by itself."""
+
+    events: Annotated[list[Event], Meta(min_length=1, max_length=500)]
+
+
 ClientMessage = (
     Authenticate
     | ListGames
@@ -262,4 +268,5 @@ ClientMessage = (
     | ResolvePool
     | VoidPool
     | SubmitEvent
+    | SubmitEvents
 )

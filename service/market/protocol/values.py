@@ -138,4 +138,13 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True):
     data: dict[Name, Annotated[str, Meta(max_length=200)]] = {}
 
 
+class EventOutcome(Struct, frozen=True):
+    """An event was taken, now or before (`duplicate`), or refused: then it has the numbered error."""
+
+    event: str
+    duplicate: bool = False
+    code: int | None = None
+    message: str | None = None
+
+
 JsonObject = dict[str, Any]

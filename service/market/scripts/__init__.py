@@ -24,6 +24,18 @@ HISTORY_LENGTH: Final = 256
 JOURNAL_LIMIT_DEFAULT: Final = 1_000_000
 """Entries of the journal at which writes are refused, unless Redis is told otherwise (some 250 MB)."""
 
+MAX_GAMES: Final = 1000
+"""Games that there may be: all of them are listed at once."""
+
+MAX_POOLS: Final = 500
+"""Pools that a game may have: all of them are listed at once."""
+
+MAX_EVENTS: Final = 20_000
+"""Events that a game may have; a match that is followed in every detail has some 2,000."""
+
+EVENT_LIFETIME_MS: Final = 7 * 24 * 3600 * 1000
+"""How long after its last event those of a game are remembered."""
+
 Command = tuple[str | int | bytes, ...]
 
 
@@ -41,6 +53,10 @@ def _constants() -> str:
     lines += [
         f"local HISTORY_LENGTH = {HISTORY_LENGTH}",
         f"local JOURNAL_LIMIT_DEFAULT = {JOURNAL_LIMIT_DEFAULT}",
+        f"local MAX_GAMES = {MAX_GAMES}",
+        f"local MAX_POOLS = {MAX_POOLS}",
+        f"local MAX_EVENTS = {MAX_EVENTS}",
+        f"local EVENT_LIFETIME_MS = {EVENT_LIFETIME_MS}",
     ]
     return "\n".join(lines)
 
@@ -55,6 +71,9 @@ def script(name: str, *parts: str, flags: str = "") -> Script:
 
 WRITING: Final = ("time", "journal", "channel")
 """The parts of a script that changes the market."""
+
+CHANGING_POOLS: Final = (*WRITING, "pool")
+"""The parts of a script that opens, closes or settles pools."""
 
 PLACE: Final = script("place", "time", "journal")
 FLUSH: Final = script("flush", *WRITING)
