@@ -25,8 +25,11 @@ REJECTED: Final = "market:journal:rejected"
 """Stream: journal entries that cannot be read; somebody has to look at them."""
 DUE: Final = "market:due"
 """Sorted set: pool -> when its next distribution is due (ms since 1970)."""
+MONEY: Final = "market:money"
+"""String: all the money that came from outside (minor units), so that it stays countable."""
 EVENTS: Final = "market:events"
 """Stream: what happened in the matches, each event once."""
+GAME: Final = "market:game:"
 ACCOUNT: Final = "market:account:"
 POOL: Final = "market:pool:"
 BOOK: Final = "market:book:"
@@ -34,6 +37,8 @@ RECEIPT: Final = "market:receipt:"
 TAIL: Final = "market:tail:"
 FRIENDS: Final = "market:friends:"
 ORDERS: Final = "market:orders:"
+ORDERS_OF: Final = "market:orders-of:"
+QUESTIONS: Final = "market:questions:"
 PRESENCE: Final = "market:presence:"
 POSITION: Final = "market:position:"
 HISTORY: Final = "market:history:"
@@ -61,7 +66,7 @@ def book(pool: str) -> str:
 
 def pools(game: str) -> str:
     """Sorted set: a game's pools in the order in which they are shown."""
-    return f"market:game:{game}:pools"
+    return f"{GAME}{game}:pools"
 
 
 def receipt(user: str, key: str) -> str:
@@ -80,8 +85,18 @@ def friends(user: str) -> str:
 
 
 def orders(pool: str) -> str:
-    """Hash: "user key" -> `protocol.Order` as JSON."""
+    """Hash: "user key" -> `protocol.Order` as JSON; the marks are in sorted sets (`scripts/orders.lua`)."""
     return ORDERS + pool
+
+
+def orders_of(user: str) -> str:
+    """Set: a user's standing orders as "pool key"."""
+    return ORDERS_OF + user
+
+
+def questions(user: str) -> str:
+    """Set: the pools of the questions that a user asked."""
+    return QUESTIONS + user
 
 
 def presence(game: str) -> str:

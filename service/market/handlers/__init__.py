@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from market.handlers import channels, games
+from market.handlers import accounts, channels, friends, games, orders, questions
 from market.handlers.kinds import Handler
 from market.protocol import Reply, Request
 from market.store import Done, Failure
@@ -18,7 +18,14 @@ from market.tokens import Identity
 if TYPE_CHECKING:
     from market.server import Api
 
-HANDLERS: Final[dict[type[Request], Handler]] = {**games.HANDLERS, **channels.HANDLERS}
+HANDLERS: Final[dict[type[Request], Handler]] = {
+    **games.HANDLERS,
+    **channels.HANDLERS,
+    **accounts.HANDLERS,
+    **friends.HANDLERS,
+    **questions.HANDLERS,
+    **orders.HANDLERS,
+}
 """The handler of each kind of request."""
 
 

@@ -26,7 +26,7 @@ class ErrorCode(IntEnum):
     NO_SUCH_ORDER = 4045
     POOL_CLOSED = 4090
     KEY_REUSED = 4091
-    """The idempotency key was used before for a different prediction."""
+    """The idempotency key was used before, for something else, or for what was cancelled or failed since."""
     INSUFFICIENT_FUNDS = 4092
     TOO_LATE = 4093
     """The grace time in which a prediction may be cancelled is over."""
@@ -35,7 +35,7 @@ class ErrorCode(IntEnum):
     CONFLICT = 4095
     """The game or the pool is not in a state in which this can be done."""
     TOO_MANY_REQUESTS = 4290
-    """Too many requests of this connection wait for an answer."""
+    """Too many of its kind: requests that wait for an answer, open questions, standing orders, friends."""
     INTERNAL = 5000
     """The server failed; the outcome of a write is unknown: repeat it with the same key."""
     UNAVAILABLE = 5030

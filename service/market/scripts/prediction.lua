@@ -1,0 +1,59 @@
+-- A prediction, whether a user places it now or left a standing order for it.
+-- Needs time.lua, journal.lua and friends.lua.
+
+local function pool_state(pool)
+    local game, status, options_count, closes_ms, flushed_ms, due_ms, audience, asker =
+        unpack(redis.call('HMGET', KEY_POOL .. pool, 'game', 'status', 'options_count', 'closes_ms',
+            'flushed_ms', 'due_ms', 'audience', 'asker'))
+    return {
+        game = game,
+        is_open = status == 'open' and not (closes_ms and tonumber(closes_ms) <= now_ms),
+        options_count = tonumber(options_count or 0),
+        flushed_ms = tonumber(flushed_ms or 0),
+        due_ms = tonumber(due_ms or 0),
+        audience = audience,
+        asker = asker,
+    }
+end
+
+-- Why a prediction cannot be placed, or nil; and the user's balance.
+local function refusal(state, user, game, option, stake)
+    if state.game ~= game then
+        return redis.call('HEXISTS', KEY_GAMES, game) == 0 and NO_SUCH_GAME or NO_SUCH_POOL
+    end
+    if not is_for(user, state.audience, state.asker) then
+        return NOT_ALLOWED
+    end
+    if not state.is_open then
+        return POOL_CLOSED
+    end
+    if tonumber(option) >= state.options_count then
+        return NO_SUCH_OPTION
+    end
+    local balance = redis.call('HGET', KEY_ACCOUNT .. user, 'balance')
+    if not balance then
+        return NO_SUCH_ACCOUNT
+    end
+    if tonumber(balance) < tonumber(stake) then
+        return INSUFFICIENT_FUNDS
+    end
+    return nil, balance
+end
+
+-- Takes the stake and keeps the receipt, with a mark or ''; answers the journal id and the new balance.
+-- The journal is written first: it is the one write that can fail, and nothing has changed before it.
+local function predict(user, key, game, pool, option, stake, balance, mark)
+    balance = integer(balance - stake)
+    local id = journal('prediction', user, 'key', key, 'game', game, 'pool', pool, 'option', option,
+        'stake', stake, 'amount', '-' .. stake, 'balance', balance)
+    local pool_key = KEY_POOL .. pool
+    redis.call('HSET', KEY_ACCOUNT .. user, 'balance', balance)
+    redis.call('HINCRBY', pool_key, 'total:' .. option, stake)
+    redis.call('HINCRBY', pool_key, 'predictions', 1)
+    local row = table.concat({ user, key, option, stake, integer(now_ms) }, ' ')
+    local length = redis.call('RPUSH', KEY_BOOK .. pool, row)
+    local receipt = table.concat({ game, pool, option, stake }, ' ') .. '|'
+        .. table.concat({ epoch, id, balance, integer(length - 1) }, ' ') .. mark
+    redis.call('SET', KEY_RECEIPT .. user .. ':' .. key, receipt, 'PX', RECEIPT_LIFETIME_MS)
+    return id, balance
+end
