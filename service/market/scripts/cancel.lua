@@ -8,7 +8,7 @@
 local user, game, pool, key = unpack(ARGV, 1, 4)
 local pool_key, receipt = KEY_POOL .. pool, KEY_RECEIPT .. user .. ':' .. key
 local state = pool_state(pool)
-if state.game ~= game then
+if state[GAME] ~= game then
     return { redis.call('HEXISTS', KEY_GAMES, game) == 0 and NO_SUCH_GAME or NO_SUCH_POOL }
 end
 
@@ -19,14 +19,14 @@ if game_then ~= game or pool_then ~= pool then
 end
 local epoch_then, id, balance = kept:match(' cancelled=([^:]+):([^:]+):(%d+)')
 if id then
-    return { 1, epoch_then, id, balance, state.due_ms > 0 and math.max(0, state.due_ms - now_ms) or -1 }
+    return { 1, epoch_then, id, balance, due_in_ms(pool, state) }
 end
 local row = redis.call('LINDEX', KEY_BOOK .. pool, index) or ''
 local placed_ms = row:match('^' .. table.concat({ user, key, option, stake }, ' '):gsub('%-', '%%-') .. ' (%d+)$')
 if not placed_ms then
     return { NO_SUCH_PREDICTION }
 end
-if not state.is_open then
+if not is_open(state) then
     return { POOL_CLOSED }
 end
 local grace_ms = tonumber(redis.call('HGET', pool_key, 'grace_ms') or GRACE_MS_DEFAULT)
@@ -46,5 +46,4 @@ redis.call('HINCRBY', pool_key, 'predictions', -1)
 redis.call('LSET', KEY_BOOK .. pool, index, '')
 redis.call('SET', receipt, kept .. ' cancelled=' .. table.concat({ epoch, id, balance }, ':'),
     'PX', RECEIPT_LIFETIME_MS)
-local due_ms = changed(pool, state.flushed_ms, state.due_ms, tonumber(ARGV[5]))
-return { 0, epoch, id, balance, math.max(0, due_ms - now_ms) }
+return { 0, epoch, id, balance, due_in_ms(pool, state, tonumber(ARGV[5])) }

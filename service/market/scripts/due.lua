@@ -1,9 +1,13 @@
--- When a pool's next distribution goes out. Needs time.lua.
+-- When a pool's next distribution goes out. Needs time.lua and prediction.lua.
 
--- Notes that a pool changed; answers when its distribution is due (ms since 1970).
-local function changed(pool, flushed_ms, due_ms, interval_ms)
+-- The ms until a pool's distribution is due, -1 when none is; or, with an interval, notes that the pool changed.
+local function due_in_ms(pool, state, interval_ms)
+    local due_ms, flushed_ms = tonumber(state[DUE_MS] or 0), tonumber(state[FLUSHED_MS] or 0)
     if due_ms > 0 then
-        return due_ms
+        return math.max(0, due_ms - now_ms)
+    end
+    if not interval_ms then
+        return -1
     end
     due_ms = now_ms
     -- A last one in the future means that the server's clock was set back: waiting for it could take for ever.
@@ -12,5 +16,5 @@ local function changed(pool, flushed_ms, due_ms, interval_ms)
     end
     redis.call('HSET', KEY_POOL .. pool, 'due_ms', integer(due_ms))
     redis.call('ZADD', KEY_DUE, integer(due_ms), pool)
-    return due_ms
+    return due_ms - now_ms
 end

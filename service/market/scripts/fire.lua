@@ -1,7 +1,7 @@
 -- Standing orders whose mark the distribution passes are carried out.
 -- Needs the parts before it: prediction.lua, due.lua and orders.lua with what they need.
 
--- Chooses the orders that the present totals meet, in the order in which their marks were passed.
+-- Chooses the orders that the present totals meet: option by option, the marks that were passed first before.
 local function choose_met(pool, options_count)
     local function choose(option, passes, from, to, order)
         local key = marks(pool, passes, option)
@@ -11,9 +11,10 @@ local function choose_met(pool, options_count)
             redis.call('ZREM', key, unpack(members))
         end
     end
-    for option, share in pairs(shares(pool, options_count) or {}) do
-        choose(option, 'at_least', '-inf', share.at_least, {})
-        choose(option, 'at_most', '+inf', share.at_most, { 'REV' })
+    local present = shares(pool, options_count)
+    for option = 0, present and options_count - 1 or -1 do
+        choose(option, 'at_least', '-inf', present[option].at_least, {})
+        choose(option, 'at_most', '+inf', present[option].at_most, { 'REV' })
     end
 end
 
@@ -24,7 +25,7 @@ local function fire(pool, state, member)
     end
     local order = cjson.decode(kept)
     local user, option, stake = member:match('^%S+'), integer(order.option), integer(order.stake)
-    local code, balance = refusal(state, user, order.game, option, stake)
+    local code, balance = refusal(state, user, order.game, pool, option, stake)
     if code then
         end_order('order_failed', member, order, 'body', '{"code":' .. code .. '}')
         return false
@@ -40,11 +41,11 @@ end
 -- Answers how many it saw to, and how soon it has to be asked again (ms), 0 when not.
 local function see_to_orders(pool, interval_ms, most, has_moved)
     local state = pool_state(pool)
-    if not state.is_open then
+    if not is_open(state) then
         return ORDERS_BATCH, lapse_orders(pool)
     end
     if has_moved then
-        choose_met(pool, state.options_count)
+        choose_met(pool, tonumber(state[OPTIONS_COUNT]))
     end
     local met, seen, fired = orders_met(pool), 0, false
     local again_ms = 0
@@ -61,7 +62,7 @@ local function see_to_orders(pool, interval_ms, most, has_moved)
         seen = seen + 1
     end
     if fired then
-        changed(pool, state.flushed_ms, state.due_ms, interval_ms)
+        due_in_ms(pool, state, interval_ms)
     end
     return seen, again_ms
 end

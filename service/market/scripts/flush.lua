@@ -23,10 +23,8 @@ local function flush(pool)
         else
             local offset = publish('distribution', state[1], pool,
                 '"totals":[' .. totals_of(pool, state[2]) .. '],"predictions":' .. state[5])
-            if offset then
-                redis.call('HSET', key, 'epoch', epoch, 'offset', offset)
-            end
-            redis.call('HSET', key, 'flushed_ms', integer(now_ms), 'due_ms', '0')
+            redis.call('HSET', key, 'epoch', epoch, 'offset', offset or '0', 'flushed_ms', integer(now_ms),
+                'due_ms', '0')
             due_ms, has_moved = 0, true
         end
     end

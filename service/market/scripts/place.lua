@@ -13,10 +13,10 @@ if kept then
         return { KEY_REUSED }
     end
     local epoch_then, id, balance = kept:match('^(%S+) (%S+) (%S+)', #content + 1)
-    return { 1, epoch_then, id, balance, state.due_ms > 0 and math.max(0, state.due_ms - now_ms) or -1 }
+    return { 1, epoch_then, id, balance, due_in_ms(pool, state) }
 end
 
-local code, balance = refusal(state, user, game, option, stake)
+local code, balance = refusal(state, user, game, pool, option, stake)
 if code then
     return { code }
 end
@@ -25,5 +25,4 @@ if journal_is_full() then
 end
 local id
 id, balance = predict(user, key, game, pool, option, stake, balance, '')
-local due_ms = changed(pool, state.flushed_ms, state.due_ms, tonumber(ARGV[7]))
-return { 0, epoch, id, balance, math.max(0, due_ms - now_ms) }
+return { 0, epoch, id, balance, due_in_ms(pool, state, tonumber(ARGV[7])) }

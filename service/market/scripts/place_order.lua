@@ -22,11 +22,11 @@ if kept then
     return { KEY_REUSED }
 end
 local state = pool_state(pool)
-local code = refusal(state, user, game, option, stake)
+local code = refusal(state, user, game, pool, option, stake)
 if code then
     return { code }
 end
-if tonumber(mark_option) >= state.options_count then
+if tonumber(mark_option) >= tonumber(state[OPTIONS_COUNT]) then
     return { NO_SUCH_OPTION }
 end
 if redis.call('SCARD', KEY_ORDERS_OF .. user) >= MAX_ORDERS_PER_USER
@@ -43,11 +43,10 @@ redis.call('ZADD', marks(pool, passes, mark_option), share, member)
 redis.call('SADD', KEY_ORDERS_OF .. user, pool .. ' ' .. key)
 redis.call('SET', receipt, content)
 
-local present = shares(pool, state.options_count)
+local present = shares(pool, tonumber(state[OPTIONS_COUNT]))
 local is_met = present and (passes == 'at_least' and tonumber(share) <= present[tonumber(mark_option)].at_least
     or passes == 'at_most' and tonumber(share) >= present[tonumber(mark_option)].at_most)
 if not is_met then
     return { 0, -1 }
 end
-local due_ms = changed(pool, state.flushed_ms, state.due_ms, tonumber(ARGV[11]))
-return { 0, math.max(0, due_ms - now_ms) }
+return { 0, due_in_ms(pool, state, tonumber(ARGV[11])) }

@@ -1,33 +1,30 @@
 -- A prediction, whether a user places it now or left a standing order for it.
 -- Needs time.lua, journal.lua and friends.lua.
 
+-- A pool's state is a list; these are the places in it.
+local GAME, STATUS, OPTIONS_COUNT, CLOSES_MS, FLUSHED_MS, DUE_MS, AUDIENCE = 1, 2, 3, 4, 5, 6, 7
+
 local function pool_state(pool)
-    local game, status, options_count, closes_ms, flushed_ms, due_ms, audience, asker =
-        unpack(redis.call('HMGET', KEY_POOL .. pool, 'game', 'status', 'options_count', 'closes_ms',
-            'flushed_ms', 'due_ms', 'audience', 'asker'))
-    return {
-        game = game,
-        is_open = status == 'open' and not (closes_ms and tonumber(closes_ms) <= now_ms),
-        options_count = tonumber(options_count or 0),
-        flushed_ms = tonumber(flushed_ms or 0),
-        due_ms = tonumber(due_ms or 0),
-        audience = audience,
-        asker = asker,
-    }
+    return redis.call('HMGET', KEY_POOL .. pool, 'game', 'status', 'options_count', 'closes_ms', 'flushed_ms',
+        'due_ms', 'audience')
+end
+
+local function is_open(state)
+    return state[STATUS] == 'open' and not (state[CLOSES_MS] and tonumber(state[CLOSES_MS]) <= now_ms)
 end
 
 -- Why a prediction cannot be placed, or nil; and the user's balance.
-local function refusal(state, user, game, option, stake)
-    if state.game ~= game then
+local function refusal(state, user, game, pool, option, stake)
+    if state[GAME] ~= game then
         return redis.call('HEXISTS', KEY_GAMES, game) == 0 and NO_SUCH_GAME or NO_SUCH_POOL
     end
-    if not is_for(user, state.audience, state.asker) then
+    if state[AUDIENCE] == 'friends' and not is_for(user, 'friends', redis.call('HGET', KEY_POOL .. pool, 'asker')) then
         return NOT_ALLOWED
     end
-    if not state.is_open then
+    if not is_open(state) then
         return POOL_CLOSED
     end
-    if tonumber(option) >= state.options_count then
+    if tonumber(option) >= tonumber(state[OPTIONS_COUNT]) then
         return NO_SUCH_OPTION
     end
     local balance = redis.call('HGET', KEY_ACCOUNT .. user, 'balance')
