@@ -15,4 +15,5 @@ if journal_is_full() then
     return { JOURNAL_FULL }
 end
 end_order('order_cancelled', member, cjson.decode(kept))
+redis.call('LREM', orders_met(pool), 1, member)
 return { 0 }
