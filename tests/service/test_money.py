@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -42,10 +41,18 @@ USERS = ("user-0", "user-1", "newcomer")
 OPTIONS = 3
 POOL = keys.pool("winner")
 
-users = st.sampled_from(USERS)
-names = st.integers(0, 7).map("k{}".format)
-options = st.integers(0, OPTIONS)
-stakes = st.integers(1, 400)
+users = st.sampled_from([*USERS, *USERS[:2] * 2])
+actions = st.sampled_from(
+    ["place"] * 6
+    + ["order"] * 4
+    + ["cancel"] * 3
+    + ["deposit", "cancel_order", "close_or_open"]
+    + ["flush"] * 2
+)
+choices = st.integers(0, 99)
+"""Which key: a new one mostly, else one that was used before."""
+options = st.sampled_from([*range(OPTIONS)] * 4 + [OPTIONS])
+stakes = st.integers(1, 150) | st.integers(1, 1200)
 conditions = st.builds(
     Condition,
     options,
@@ -89,8 +96,27 @@ class Market(RuleBasedStateMachine):
         assert entries == [(*entry[:3], "" if entry[3] is None else str(entry[3])) for entry in self.journal]
         self.client.close()
 
-    @rule(user=users, key=names, option=options, stake=stakes)
-    def place(self, user: str, key: str, option: int, stake: int) -> None:
+    @rule(what=actions, user=users, choice=choices, option=options, stake=stakes, when=conditions)
+    def act(self, what: str, user: str, choice: int, option: int, stake: int, when: Condition) -> None:
+        """One thing that happens; a rule of its own for each would leave most of them out of most runs."""
+        match what:
+            case "place":
+                self.place(user, choice, option, stake)
+            case "order":
+                self.order(user, choice, option, stake, when)
+            case "deposit":
+                self.deposit(user, choice, stake)
+            case "cancel":
+                self.cancel(choice)
+            case "cancel_order":
+                self.cancel_order(choice)
+            case "flush":
+                self.flush()
+            case _:
+                self.close_or_open()
+
+    def place(self, user: str, choice: int, option: int, stake: int) -> None:
+        key = self._key(user, choice)
         call = calls.place(user, PlacePrediction(0, "match-1", "winner", option, stake, key), 0)
         content = ("prediction", option, stake)
         write = self.writes.get((user, key))
@@ -103,8 +129,8 @@ class Market(RuleBasedStateMachine):
             self._predict(user, key, option, stake, content)
             self._written(call, user, key)
 
-    @rule(user=users, key=names)
-    def cancel(self, user: str, key: str) -> None:
+    def cancel(self, choice: int) -> None:
+        user, key = self._used(choice, "placed")
         call = accounts.cancel(user, CancelPrediction(0, "match-1", "winner", key), 0)
         write = self.writes.get((user, key))
         if write is None or write.state not in ("placed", "cancelled") or write.content[0] != "prediction":
@@ -124,8 +150,8 @@ class Market(RuleBasedStateMachine):
             write.state = "cancelled"
             self._written(call, user, key)
 
-    @rule(user=users, key=names, amount=stakes)
-    def deposit(self, user: str, key: str, amount: int) -> None:
+    def deposit(self, user: str, choice: int, amount: int) -> None:
+        key = self._key(user, choice)
         call = accounts.deposit(user, Deposit(0, amount, key))
         content, write = ("deposit", amount), self.writes.get((user, key))
         if write is not None:
@@ -137,8 +163,8 @@ class Market(RuleBasedStateMachine):
             self.journal.append(("deposit", user, key, self.balances[user]))
             self._written(call, user, key)
 
-    @rule(user=users, key=names, option=options, stake=stakes, when=conditions)
-    def order(self, user: str, key: str, option: int, stake: int, when: Condition) -> None:
+    def order(self, user: str, choice: int, option: int, stake: int, when: Condition) -> None:
+        key = self._key(user, choice)
         call = orders.place(user, PlaceOrder(0, "match-1", "winner", option, stake, key, when), 0)
         content = ("prediction", option, stake, when)
         write = self.writes.get((user, key))
@@ -161,8 +187,8 @@ class Market(RuleBasedStateMachine):
             self.writes[user, key] = Write(content, "waiting")
             self.journal.append(("order", user, key, None))
 
-    @rule(user=users, key=names)
-    def cancel_order(self, user: str, key: str) -> None:
+    def cancel_order(self, choice: int) -> None:
+        user, key = self._used(choice, "waiting")
         call = orders.cancel(user, CancelOrder(0, "winner", key))
         write = self.writes.get((user, key))
         if write is None or write.state not in ("waiting", "withdrawn"):
@@ -173,51 +199,7 @@ class Market(RuleBasedStateMachine):
                 write.state = "withdrawn"
                 self.journal.append(("order_cancelled", user, key, None))
 
-    @rule()
     def flush(self) -> None:
-        self._flush()
-
-    @precondition(lambda self: self.is_open)
-    @rule()
-    def close(self) -> None:
-        self.client.hset(POOL, "status", "closed")
-        self.is_open = False
-        self._flush()
-
-    @precondition(lambda self: not self.is_open)
-    @rule()
-    def open_again(self) -> None:
-        self.client.hset(POOL, "status", "open")
-        self.is_open = True
-
-    @invariant()
-    def money_is_conserved(self) -> None:
-        kept = {user: self.client.hgetall(keys.account(user)) for user in USERS}
-        assert {user: int(a[b"balance"]) for user, a in kept.items() if a} == self.balances
-        assert sum(int(a[b"opening"]) for a in kept.values() if a) == self.deposited
-        assert int(self.client.get(keys.MONEY)) == self.deposited
-        assert sum(self.balances.values()) + sum(self._totals()) == self.deposited
-        assert min(self.balances.values()) >= 0
-
-    @invariant()
-    def the_book_has_what_the_totals_say(self) -> None:
-        rows = [row.decode().split(" ")[:4] for row in self.client.lrange(keys.book("winner"), 0, -1)]
-        assert rows == [[""] if row is None else [str(field) for field in row] for row in self.book]
-        pool = self.client.hgetall(POOL)
-        assert [int(pool[f"total:{option}".encode()]) for option in range(OPTIONS)] == self._totals()
-        assert int(pool[b"predictions"]) == len(self.places)
-
-    @invariant()
-    def the_orders_that_wait_are_kept_and_no_others(self) -> None:
-        expected = sorted(
-            f"{user} {key}" for (user, key), write in self.writes.items() if write.state == "waiting"
-        )
-        assert sorted(name.decode() for name in self.client.hkeys(keys.orders("winner"))) == expected
-        marks = [name for name in self.client.keys(f"{keys.ORDERS}*:*") if not name.endswith(b":met")]
-        assert sum(self.client.zcard(name) for name in marks) == len(expected)
-        assert sum(self.client.scard(keys.orders_of(user)) for user in USERS) == len(expected)
-
-    def _flush(self) -> None:
         """Flush until nothing is left to do, as the API processes do."""
         rounds = 0
         while ask(self.client, calls.flush("winner", 0)) != 0 or self.client.zcard(keys.DUE):
@@ -228,6 +210,51 @@ class Market(RuleBasedStateMachine):
         while self.has_changed:
             self.has_changed = False
             self._carry_out()
+
+    def close_or_open(self) -> None:
+        self.is_open = not self.is_open
+        self.client.hset(POOL, "status", "open" if self.is_open else "closed")
+        self.flush()
+
+    @invariant()
+    def money_is_conserved_and_nothing_is_forgotten(self) -> None:
+        pipeline = self.client.pipeline(transaction=False)
+        for user in USERS:
+            pipeline.hmget(keys.account(user), "opening", "balance")
+            pipeline.scard(keys.orders_of(user))
+        pipeline.get(keys.MONEY)
+        pipeline.lrange(keys.book("winner"), 0, -1)
+        pipeline.hgetall(POOL)
+        pipeline.hkeys(keys.orders("winner"))
+        for passes in ("at_least", "at_most"):
+            for option in range(OPTIONS):
+                pipeline.zcard(f"{keys.orders('winner')}:{passes}:{option}")
+        *of_users, money, book, pool, waiting = (replies := pipeline.execute())[: 2 * len(USERS) + 4]
+
+        openings, balances = zip(*((int(o or 0), int(b or 0)) for o, b in of_users[::2]), strict=True)
+        assert balances == tuple(self.balances.get(user, 0) for user in USERS)
+        assert sum(balances) + sum(self._totals()) == sum(openings) == int(money) == self.deposited
+        assert min(balances) >= 0
+
+        rows = [row.decode().split(" ")[:4] for row in book]
+        assert rows == [[""] if row is None else [str(field) for field in row] for row in self.book]
+        assert [int(pool[f"total:{option}".encode()]) for option in range(OPTIONS)] == self._totals()
+        assert int(pool[b"predictions"]) == len(self.places)
+
+        expected = {" ".join(at) for at, write in self.writes.items() if write.state == "waiting"}
+        assert {name.decode() for name in waiting} == expected
+        assert sum(of_users[1::2]) == sum(replies[2 * len(USERS) + 4 :]) == len(expected)
+
+    def _key(self, user: str, choice: int) -> str:
+        used = [key for owner, key in self.writes if owner == user]
+        return used[choice % len(used)] if used and choice >= 80 else f"k{len(self.writes)}"
+
+    def _used(self, choice: int, state: str) -> tuple[str, str]:
+        """Mostly one whose use is in that state, else any, or one that nobody used."""
+        fitting = [at for at, write in self.writes.items() if write.state == state]
+        all_of_them = [*self.writes, ("user-0", "unused")]
+        some = fitting if fitting and choice < 80 else all_of_them
+        return some[choice % len(some)]
 
     def _end_orders(self) -> None:
         """All orders lapse; the script takes them in no order."""
@@ -316,8 +343,8 @@ def test_money_is_conserved_whatever_users_do(machine: type[Market]) -> None:
     run_state_machine_as_test(
         machine,
         settings=hypothesis_settings(
-            max_examples=30,
-            stateful_step_count=40,
+            max_examples=60,
+            stateful_step_count=50,
             deadline=None,
             suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
         ),
