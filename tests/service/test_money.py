@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck
+from hypothesis import HealthCheck, Phase
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -346,6 +346,7 @@ def test_money_is_conserved_whatever_users_do(machine: type[Market]) -> None:
             max_examples=60,
             stateful_step_count=50,
             deadline=None,
+            phases=(Phase.reuse, Phase.generate),  # to shrink takes minutes
             suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
         ),
     )
