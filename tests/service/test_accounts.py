@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from market.protocol import CancelPrediction, Deposit, ErrorCode
 from market.seed import seed
 from market.settings import Settings
 from market.store import Call, Receipt
-from tests.service.asking import ask, granted, refused
+from tests.service.asking import granted, refused
 from tests.service.client import prediction
 from tests.service.conftest import Client, RedisServer
 
@@ -85,7 +86,7 @@ def test_a_key_stays_used_after_its_prediction_was_cancelled(market: Client) -> 
     ],
 )
 def test_only_ones_own_prediction_can_be_cancelled(
-    market: Client, user: str, changes: dict[str, str], code: ErrorCode
+    market: Client, user: str, changes: dict[str, Any], code: ErrorCode
 ) -> None:
     place(market)
     granted(market, deposit(5))
@@ -172,4 +173,4 @@ def test_a_full_journal_takes_neither_cancellation_nor_deposit(market: Client) -
     assert refused(market, cancelling()) is ErrorCode.JOURNAL_FULL
     assert refused(market, deposit(1)) is ErrorCode.JOURNAL_FULL
     market.set(keys.JOURNAL_LIMIT, 2)
-    assert isinstance(ask(market, cancelling()), Receipt)
+    granted(market, cancelling())

@@ -34,7 +34,13 @@ AT_LEAST_HALF = Condition(0, 500, "at_least")
 
 
 def ordering(key: str = "o1", user: str = "user-1", **changes: Any) -> Call[Kept]:
-    fields = {"game": "match-1", "pool": "winner", "option": 1, "stake": 40, "when": AT_LEAST_HALF} | changes
+    fields: dict[str, Any] = {
+        "game": "match-1",
+        "pool": "winner",
+        "option": 1,
+        "stake": 40,
+        "when": AT_LEAST_HALF,
+    } | changes
     return orders.place(user, PlaceOrder(id=0, key=key, **fields), INTERVAL_MS)
 
 
@@ -279,15 +285,18 @@ def test_orders_are_bounded(market: Client) -> None:
     share=st.integers(0, 1000),
     passes=st.sampled_from(["at_least", "at_most"]),
     exactly=st.booleans(),
+    near=st.sampled_from([None, -1, 0, 1]),
 )
 @hypothesis_settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_a_mark_is_compared_exactly_with_any_amounts(
-    market: Client, totals: list[int], share: int, passes: Any, exactly: bool
+    market: Client, totals: list[int], share: int, passes: Any, exactly: bool, near: int | None
 ) -> None:
     if exactly:
         totals = [share * (totals[0] % 10**12 + 1), (1000 - share) * (totals[0] % 10**12 + 1), 0]
+    if near is not None:
+        share = min(1000, max(0, 1000 * totals[0] // sum(totals) + near))
     market.delete(keys.receipt("user-1", "o1"), *market.keys(f"{keys.ORDERS}*"), keys.orders_of("user-1"))
     market.hset(POOL, mapping={f"total:{option}": total for option, total in enumerate(totals)})
     kept = granted(market, ordering(stake=1, when=Condition(0, share, passes)))
