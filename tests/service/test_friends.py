@@ -86,6 +86,7 @@ def test_a_question_for_everyone_is_an_open_pool_that_everyone_is_told_of(market
     assert (pool.status, pool.asker, pool.audience) == ("open", "user-1", "everyone")
     assert pool.closes_at_ms is not None
     assert 0 < pool.closes_at_ms - time.time() * 1000 <= 60_000
+    assert market.zscore(keys.CLOSING, name) == pool.closes_at_ms
     (push,) = pushed(market)
     assert isinstance(push, PoolChanged)
     assert (push.pool, push.status, push.question, push.options) == (

@@ -51,6 +51,7 @@ for option = 0, options_count - 1 do
     redis.call('HSET', pool_key, 'total:' .. option, '0')
 end
 redis.call('ZADD', KEY_GAME .. game .. ':pools', integer(now_ms), pool)
+redis.call('ZADD', KEY_CLOSING, closes_ms, pool)
 redis.call('SADD', asked, pool)
 redis.call('SET', receipt, content, 'PX', RECEIPT_LIFETIME_MS)
 publish('pool_changed', game, pool, '"status":"open","question":' .. question .. ',"options":' .. options
