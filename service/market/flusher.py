@@ -17,7 +17,8 @@ class Flusher:
 
     The master decides, atomically; so it does no harm that every process that changed a pool asks for its
     flush. About once per interval each process also asks for all that is overdue: what a process changed
-    just before it died goes out too.
+    just before it died goes out too. The same flush carries out standing orders, a batch at a time, and says
+    when it has to be asked for the next.
     """
 
     def __init__(self, store: Store, interval_ms: int) -> None:
@@ -52,10 +53,13 @@ class Flusher:
     def _flush(self, pool: str) -> None:
         del self._timers[pool]
 
+        self._ask(pool)
+
+    def _ask(self, pool: str) -> None:
         def flushed(result: int | Failure) -> None:
             if isinstance(result, Failure):
-                _log.warning("the flush of %s failed: %s", pool, result.message)
-            elif result > 0:
+                _log.warning("the flush of %s failed: %s", pool or "what is overdue", result.message)
+            elif result > 0 and self._sweep is not None:
                 self.due(pool, result)
 
         self._store.master(calls.flush(pool, self._interval_ms), flushed)
@@ -66,4 +70,4 @@ class Flusher:
 
     def _flush_overdue(self) -> None:
         self._plan_sweep()
-        self._store.master(calls.flush("", self._interval_ms), lambda _: None)
+        self._ask("")

@@ -25,10 +25,12 @@ REJECTED: Final = "market:journal:rejected"
 """Stream: journal entries that cannot be read; somebody has to look at them."""
 DUE: Final = "market:due"
 """Sorted set: pool -> when its next distribution is due (ms since 1970)."""
-EVENTS: Final = "market:events"
-"""Stream: what happened in the matches, each event once; it wakes a resolver."""
 CLOSING: Final = "market:closing"
 """Sorted set: open pool -> when it closes by itself (ms since 1970)."""
+MONEY: Final = "market:money"
+"""String: all the money that came from outside (minor units), so that it stays countable."""
+EVENTS: Final = "market:events"
+"""Stream: what happened in the matches, each event once; it wakes a resolver."""
 SETTLING: Final = "market:settling"
 """Set: pools whose outcome is fixed and that are not paid out."""
 WAITING: Final = "market:waiting"
@@ -40,6 +42,8 @@ RECEIPT: Final = "market:receipt:"
 TAIL: Final = "market:tail:"
 FRIENDS: Final = "market:friends:"
 ORDERS: Final = "market:orders:"
+ORDERS_OF: Final = "market:orders-of:"
+QUESTIONS: Final = "market:questions:"
 PRESENCE: Final = "market:presence:"
 POSITION: Final = "market:position:"
 HISTORY: Final = "market:history:"
@@ -95,8 +99,18 @@ def friends(user: str) -> str:
 
 
 def orders(pool: str) -> str:
-    """Hash: "user key" -> `protocol.Order` as JSON."""
+    """Hash: "user key" -> `protocol.Order` as JSON; the marks are in sorted sets (`scripts/orders.lua`)."""
     return ORDERS + pool
+
+
+def orders_of(user: str) -> str:
+    """Set: a user's standing orders as "pool key"."""
+    return ORDERS_OF + user
+
+
+def questions(user: str) -> str:
+    """Set: the pools of the questions that a user asked."""
+    return QUESTIONS + user
 
 
 def presence(game: str) -> str:

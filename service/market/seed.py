@@ -11,6 +11,7 @@ import redis
 
 from market import keys
 from market.ledger import redis_client
+from market.limits import MAX_MONEY
 from market.protocol import Game
 from market.settings import MarketError, Settings
 
@@ -18,8 +19,6 @@ GAME: Final = Game(id="match-1", title="Home - Away", status="live")
 POOL: Final = "winner"
 QUESTION: Final = "Who wins the match?"
 OPTIONS: Final = ("home", "draw", "away")
-MAX_MONEY: Final = 2**53
-"""All the money of a market stays below this, so that no sum of it is ever rounded."""
 CHUNK: Final = 5000
 
 Field = bytes | bytearray | memoryview | str | int | float
@@ -71,6 +70,7 @@ def _seed(client: redis.Redis, users: int, balance: int) -> int:
         pipeline.execute()
     pipeline = client.pipeline(transaction=True)
     pipeline.set(keys.EPOCH, epoch)
+    pipeline.set(keys.MONEY, users * balance)
     pipeline.hset(keys.pool(POOL), mapping=pool)
     pipeline.zadd(keys.pools(GAME.id), {POOL: 0})
     pipeline.hset(keys.GAMES, GAME.id, msgspec.json.encode(GAME))

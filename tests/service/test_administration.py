@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from market import administration, keys, scripts
+from market import administration, keys, limits
 from market.administration import Outcome
 from market.blocking_calls import Master
 from market.calls import place, pools
@@ -168,7 +168,7 @@ def test_a_pool_needs_its_game_and_a_time_to_come(store: Master, market: Client)
 
 
 def test_a_game_has_so_many_pools_at_most(store: Master, market: Client) -> None:
-    market.zadd(keys.pools(GAME), {f"p{number}": 0 for number in range(scripts.MAX_POOLS)})
+    market.zadd(keys.pools(GAME), {f"p{number}": 0 for number in range(limits.MAX_POOLS_PER_GAME)})
     assert refused(open_(store, pool())) is ErrorCode.CONFLICT
 
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from market import administration, keys, match_events, scripts
+from market import administration, keys, limits, match_events
 from market.administration import Lapse, Opening, Outcome
 from market.blocking_calls import Master
 from market.deciding import decision
@@ -78,7 +78,7 @@ def test_a_full_journal_and_a_full_game_take_no_event(store: Master, market: Cli
     market.set(keys.JOURNAL_LIMIT, 0)
     assert refused(store.ask(match_events.submit(BY, event(1)))) is ErrorCode.JOURNAL_FULL
     market.delete(keys.JOURNAL_LIMIT)
-    market.hset(keys.seen(GAME), mapping={f"x{number}": "" for number in range(scripts.MAX_EVENTS)})
+    market.hset(keys.seen(GAME), mapping={f"x{number}": "" for number in range(limits.MAX_EVENTS)})
     assert refused(store.ask(match_events.submit(BY, event(1)))) is ErrorCode.CONFLICT
     assert market.exists(keys.apply(GAME)) == 0
 

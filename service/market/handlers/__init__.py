@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from market.handlers import administration, channels, events, games
+from market.handlers import accounts, administration, channels, events, friends, games, orders, questions
 from market.handlers.kinds import Handler
 from market.protocol import Reply, Request
 from market.store import Done, Failure
@@ -23,6 +23,10 @@ HANDLERS: Final[dict[type[Request], Handler]] = {
     **channels.HANDLERS,
     **administration.HANDLERS,
     **events.HANDLERS,
+    **accounts.HANDLERS,
+    **friends.HANDLERS,
+    **questions.HANDLERS,
+    **orders.HANDLERS,
 }
 """The handler of each kind of request."""
 

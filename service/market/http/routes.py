@@ -74,8 +74,8 @@ _DECLARED: Final = (
     Route("POST", "/v2/account/deposits", protocol.Deposit, protocol.Deposited),
     Route("GET", "/v2/account/transactions", protocol.ListTransactions, protocol.Transactions),
     Route("GET", "/v2/friends", protocol.ListFriends, protocol.Friends),
-    Route("PUT", "/v2/friends/{user}", protocol.AddFriend, protocol.Friends),
-    Route("DELETE", "/v2/friends/{user}", protocol.RemoveFriend, protocol.Friends),
+    Route("PUT", "/v2/friends/{user}", protocol.AddFriend, protocol.Accepted),
+    Route("DELETE", "/v2/friends/{user}", protocol.RemoveFriend, protocol.Accepted),
     Route("POST", "/v2/events", protocol.SubmitEvent, protocol.Accepted),
     Route("POST", "/v2/events/several", protocol.SubmitEvents, protocol.EventsTaken),
 )

@@ -28,7 +28,7 @@ class ErrorCode(IntEnum):
     NO_SUCH_ORDER = 4045
     POOL_CLOSED = 4090
     KEY_REUSED = 4091
-    """The idempotency key was used before for a different prediction."""
+    """The idempotency key was used before, for something else, or for what was cancelled or failed since."""
     INSUFFICIENT_FUNDS = 4092
     TOO_LATE = 4093
     """The grace time in which a prediction may be cancelled is over."""
@@ -37,7 +37,7 @@ class ErrorCode(IntEnum):
     CONFLICT = 4095
     """The game or the pool is not in a state in which this can be done."""
     TOO_MANY_REQUESTS = 4290
-    """Too many requests of this connection wait for an answer."""
+    """Too many of its kind: requests that wait for an answer, open questions, standing orders, friends."""
     RATE_LIMITED = 4291
     """The user, or its address, asks too often; `retry_after_ms` says when to come back."""
     INTERNAL = 5000

@@ -181,7 +181,7 @@ class View(Reply, frozen=True):
 
 
 class Accepted(Reply, frozen=True):
-    """What an administrator asked for is done; `duplicate` when it had been done before."""
+    """What was asked for is done; `duplicate` when it had been done before."""
 
     duplicate: bool = False
 

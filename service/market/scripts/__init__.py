@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from market import keys
+from market import keys, limits
 from market.protocol import ErrorCode, PlacePrediction
 
 RECEIPT_LIFETIME_MS: Final = 6 * 3600 * 1000
@@ -23,18 +23,6 @@ HISTORY_LENGTH: Final = 256
 
 JOURNAL_LIMIT_DEFAULT: Final = 1_000_000
 """Entries of the journal at which writes are refused, unless Redis is told otherwise (some 250 MB)."""
-
-MAX_GAMES: Final = 1000
-"""Games that there may be: all of them are listed at once."""
-
-MAX_POOLS: Final = 500
-"""Pools that a game may have: all of them are listed at once."""
-
-MAX_EVENTS: Final = 20_000
-"""Events that a game may have; a match that is followed in every detail has some 2,000."""
-
-EVENT_LIFETIME_MS: Final = 7 * 24 * 3600 * 1000
-"""How long after its last event those of a game are remembered."""
 
 Command = tuple[str | int | bytes, ...]
 
@@ -50,13 +38,11 @@ def _constants() -> str:
     names = {name: value for name, value in vars(keys).items() if name.isupper() and isinstance(value, str)}
     lines = [f"local KEY_{name} = '{value}'" for name, value in names.items()]
     lines += [f"local {code.name} = {code.value}" for code in ErrorCode]
+    lines += [f"local {name} = {value}" for name, value in vars(limits).items() if name.isupper()]
     lines += [
+        f"local RECEIPT_LIFETIME_MS = {RECEIPT_LIFETIME_MS}",
         f"local HISTORY_LENGTH = {HISTORY_LENGTH}",
         f"local JOURNAL_LIMIT_DEFAULT = {JOURNAL_LIMIT_DEFAULT}",
-        f"local MAX_GAMES = {MAX_GAMES}",
-        f"local MAX_POOLS = {MAX_POOLS}",
-        f"local MAX_EVENTS = {MAX_EVENTS}",
-        f"local EVENT_LIFETIME_MS = {EVENT_LIFETIME_MS}",
     ]
     return "\n".join(lines)
 
@@ -72,12 +58,15 @@ def script(name: str, *parts: str, flags: str = "") -> Script:
 WRITING: Final = ("time", "journal", "channel")
 """The parts of a script that changes the market."""
 
-CHANGING_POOLS: Final = (*WRITING, "pool")
+CHANGING_POOLS: Final = (*WRITING, "orders", "pool")
 """The parts of a script that opens, closes or settles pools."""
 
-PLACE: Final = script("place", "time", "journal")
-FLUSH: Final = script("flush", *WRITING)
-POOLS: Final = script("pools", flags="no-writes")
+PREDICTING: Final = ("friends", "prediction", "due")
+"""The parts, beside those, of a script that places predictions."""
+
+PLACE: Final = script("place", "time", "journal", *PREDICTING)
+FLUSH: Final = script("flush", *WRITING, *PREDICTING, "orders", "fire")
+POOLS: Final = script("pools", "friends", flags="no-writes")
 RECENT: Final = script("recent", flags="no-writes")
 PRESENCE: Final = script("presence", "time", flags="no-writes")
 REPORT_PRESENCE: Final = script("report_presence", "time")
@@ -104,15 +93,14 @@ def place(user: str, request: PlacePrediction, flush_interval_ms: int) -> Comman
         request.stake,
         request.key,
         flush_interval_ms,
-        RECEIPT_LIFETIME_MS,
     )
 
 
 def flush(pool: str, flush_interval_ms: int) -> Command:
-    """The command that publishes a pool's distribution when it is due, or, for "", all overdue ones."""
+    """The command that does what is due in a pool, or, for "", in all (on the master): see `flush.lua`."""
     return evaluate(FLUSH, flush_interval_ms, pool)
 
 
-def pools(game: str) -> Command:
-    """The command that lists a game's pools (on the nearest Redis)."""
-    return evaluate_readonly(POOLS, game, keys.pools(game))
+def pools(game: str, user: str = "") -> Command:
+    """The command that lists the pools that a user, "" for anybody, may see (on the nearest Redis)."""
+    return evaluate_readonly(POOLS, game, user)

@@ -2,7 +2,11 @@
 -- Needs time.lua and journal.lua.
 
 -- Sends a push; `rest` are its own fields as JSON, without braces. Answers its offset in the epoch.
+-- What happens in a pool for friends is sent to nobody, and nil is the answer.
 local function publish(kind, game, pool, rest)
+    if redis.call('HGET', KEY_POOL .. pool, 'audience') == 'friends' then
+        return nil
+    end
     local position, history = KEY_POSITION .. game, KEY_HISTORY .. game
     if redis.call('HGET', position, 'epoch') ~= epoch then
         redis.call('HSET', position, 'epoch', epoch, 'offset', '0')

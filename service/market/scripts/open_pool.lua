@@ -25,7 +25,7 @@ end
 local pools = KEY_GAME .. game .. ':pools'
 if cjson.decode(known).status == 'finished'
     or (closes_ms ~= '' and tonumber(closes_ms) <= now_ms)
-    or redis.call('ZCARD', pools) >= MAX_POOLS then
+    or redis.call('ZCARD', pools) >= MAX_POOLS_PER_GAME then
     return { CONFLICT }
 end
 if journal_is_full() then

@@ -1,5 +1,5 @@
 -- The life of a pool: what is written and sent whenever its status changes.
--- Needs time.lua, journal.lua and channel.lua.
+-- Needs time.lua, journal.lua, channel.lua and orders.lua.
 
 -- The winners of a pool as JSON's list; a pool has none before it is resolved.
 local function winners_of(key)
@@ -34,7 +34,7 @@ local function close_pool(game, pool, by)
     redis.call('HSET', KEY_POOL .. pool, 'status', 'closed')
     redis.call('ZREM', KEY_CLOSING, pool)
     pool_changed(game, pool)
-    -- Standing orders of the pool lapse here.
+    lapse_orders(pool)
 end
 
 -- The refusal when a game has no such pool, nil when it has.

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from market import keys, scripts
+from market.calls.answers import receipt
 from market.history import UNREADABLE, Recent, read_recent
 from market.protocol import ErrorCode, Game, PlacePrediction, Pool
 from market.store import Call, Failure, Receipt, failure, failure_of
@@ -22,6 +23,9 @@ _decode_game: Final = msgspec.json.Decoder(Game).decode
 _decode_options: Final = msgspec.json.Decoder(list[str]).decode
 _decode_winners: Final = msgspec.json.Decoder(list[int]).decode
 
+read_place: Final = receipt()
+"""The receipt, or the refusal, in the answer of the script `place`."""
+
 
 def games() -> Call[list[Game]]:
     """The games."""
@@ -33,9 +37,9 @@ def game_exists(game: str) -> Call[bool]:
     return Call(("HEXISTS", keys.GAMES, game), read_game_exists)
 
 
-def pools(game: str) -> Call[list[Pool]]:
-    """A game's pools with their totals; NO_SUCH_GAME."""
-    return Call(scripts.pools(game), read_pools, scripts.POOLS)
+def pools(game: str, user: str = "") -> Call[list[Pool]]:
+    """The pools of a game that a user, "" for anybody, may see, with their totals; NO_SUCH_GAME."""
+    return Call(scripts.pools(game, user), read_pools, scripts.POOLS)
 
 
 def recent(game: str) -> Call[Recent]:
@@ -62,7 +66,7 @@ def place(user: str, request: PlacePrediction, flush_interval_ms: int) -> Call[R
 
 
 def flush(pool: str, flush_interval_ms: int) -> Call[int]:
-    """Publish a pool's distribution if due ("": all overdue); ms until it is, 0 when nothing is left."""
+    """Do what is due in a pool ("": in all that are overdue); ms until there is more to do, 0 for nothing."""
     return Call(scripts.flush(pool, flush_interval_ms), read_number, scripts.FLUSH)
 
 
@@ -124,16 +128,6 @@ def _pool(row: list[bytes | None]) -> Pool:
         audience="friends" if audience == "friends" else "everyone",
         closes_at_ms=int(closes_ms) if closes_ms else None,
     )
-
-
-def read_place(reply: Any) -> Receipt | Failure:
-    """The receipt, or the refusal, in the answer of the script `place`."""
-    if isinstance(reply, Exception):
-        return failure_of(reply)
-    if len(reply) == 1:
-        return failure(ErrorCode(reply[0]))
-    duplicate, epoch, journal_id, balance, due_in_ms = reply
-    return Receipt(int(epoch), journal_id.decode(), int(balance), duplicate == 1, due_in_ms)
 
 
 def read_number(reply: Any) -> int | Failure:
