@@ -16,14 +16,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, Final
 
-import msgspec
 import pymysql
 import redis
 from pymysql.connections import Connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from market import keys, sql
+from market import keys, ledger_upkeep, sql
+from market.journal import read_entry
 from market.settings import MarketError, RedisEndpoint, Settings, read_secret
 
 _log = logging.getLogger(__name__)
@@ -35,13 +35,12 @@ TAKE_OVER_IDLE_MS: Final = 30_000
 """How long another consumer may hold an entry without acknowledging it."""
 DRAIN_IDLE_MS: Final = 1000
 HOUSEKEEPING_S: Final = 5.0
-TRIM_MARGIN_MS: Final = 60_000
-"""Acknowledged entries that are younger than this stay in the journal."""
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
 DRAIN_PATIENCE_S: Final = 60.0
 
-Entry = tuple[bytes, dict[bytes, bytes] | None]
+Delivered = tuple[bytes, dict[bytes, bytes] | None]
+"""An id of the stream, and the fields under it."""
 
 
 class DrainError(MarketError):
@@ -97,13 +96,14 @@ class Ledger:
             if self._drain or time.monotonic() >= self._housekeeping_at_s:
                 self._housekeeping_at_s = time.monotonic() + HOUSEKEEPING_S
                 yield from self._take_over(client, connection)
-                self._trim(client)
+                self._keep_up(client, connection)
             entries = self._read(client, ">", None if self._drain else BLOCK_MS)
             self._deliver(client, connection, entries)
             yield len(entries)
             if self._drain:
                 if not entries:
                     if _pending(client) == 0:
+                        self._keep_up(client, connection)
                         return
                     self._stop.wait(BATCH_PAUSE_S)
             elif len(entries) < self._settings.ledger_batch_rows:
@@ -138,7 +138,7 @@ class Ledger:
             if start == b"0-0":
                 return
 
-    def _read(self, client: redis.Redis, after: str, block_ms: int | None) -> list[Entry]:
+    def _read(self, client: redis.Redis, after: str, block_ms: int | None) -> list[Delivered]:
         reply: Any = client.xreadgroup(
             keys.LEDGER_GROUP,
             self._consumer,
@@ -148,47 +148,31 @@ class Ledger:
         )
         return reply[0][1] if reply else []
 
-    def _deliver(self, client: redis.Redis, connection: Connection[Any], entries: list[Entry]) -> None:
+    def _deliver(self, client: redis.Redis, connection: Connection[Any], delivered: list[Delivered]) -> None:
         """Write rows, commit, then acknowledge."""
-        if not entries:
+        if not delivered:
             return
-        rows, rejected = [], []
-        for entry_id, fields in entries:
-            row = read_entry(entry_id, fields)
-            if row is None:
+        entries, rejected = [], []
+        for entry_id, fields in delivered:
+            entry = read_entry(entry_id, fields)
+            if entry is None:
                 rejected.append((entry_id, fields))
             else:
-                rows.append(row)
-        if sql.insert(connection, rows) < len(rows):
-            for row in sql.repeated_keys(connection, rows):
-                _log.error(
-                    "key %s of %s stands in the ledger already; see %s", row.key, row.user, row.journal_id
-                )
+                entries.append(entry)
+        for entry in sql.insert(connection, entries):
+            _log.error("key %s of %s stands in SQL already; see %s", entry.key, entry.user, entry.journal_id)
         pipeline = client.pipeline(transaction=True)
         for entry_id, fields in rejected:
-            _log.error("journal entry %s is not a prediction", entry_id.decode())
+            _log.error("journal entry %s cannot be read", entry_id.decode())
             pipeline.xadd(keys.REJECTED, {**(fields or {}), b"journal_id": entry_id})  # type: ignore[dict-item]
-        pipeline.xack(keys.JOURNAL, keys.LEDGER_GROUP, *(entry_id for entry_id, _ in entries))
+        pipeline.xack(keys.JOURNAL, keys.LEDGER_GROUP, *(entry_id for entry_id, _ in delivered))
         pipeline.execute()
 
-    def _trim(self, client: redis.Redis) -> None:
-        """Take acknowledged entries out of the journal, but for the youngest."""
-        summary: Any = client.xpending(keys.JOURNAL, keys.LEDGER_GROUP)
-        groups: Any = client.xinfo_groups(keys.JOURNAL)
-        delivered = next(g["last-delivered-id"] for g in groups if g["name"] == keys.LEDGER_GROUP.encode())
-        oldest = summary["min"] or delivered
-        bound_ms = int(oldest.split(b"-")[0]) - TRIM_MARGIN_MS
-        if bound_ms > 0:
-            client.xtrim(keys.JOURNAL, minid=f"{bound_ms}-0", approximate=True)
-
-
-def read_entry(entry_id: bytes, fields: dict[bytes, bytes] | None) -> sql.Row | None:
-    """The row of a journal entry, None when it is not a prediction."""
-    try:
-        values = {name.decode("ascii"): value.decode("ascii") for name, value in (fields or {}).items()}
-        return msgspec.convert({**values, "journal_id": entry_id.decode()}, sql.Row, strict=False)
-    except (UnicodeDecodeError, msgspec.ValidationError):
-        return None
+    @staticmethod
+    def _keep_up(client: redis.Redis, connection: Connection[Any]) -> None:
+        place = ledger_upkeep.note_position(client, connection)
+        if place is not None:
+            ledger_upkeep.trim(client, place)
 
 
 def _make_group(client: redis.Redis) -> None:

@@ -12,15 +12,18 @@ from collections import deque
 from typing import Final
 
 from market import calls
+from market.audit import Audit
 from market.blocking_store import BlockingStore
 from market.connection import Connection
 from market.flusher import Flusher
 from market.history import Sending
 from market.http.connection import HttpConnection
+from market.journal_watch import JournalWatch
 from market.live_store import LiveStore
 from market.metrics import Metrics
 from market.protocol import CloseCode
 from market.settings import Settings
+from market.sql_reader import SqlReader
 from market.store import Store
 from market.tokens import load_signer
 from market.topics import Topics
@@ -44,6 +47,8 @@ What is frozen is left out of garbage collections, which with 12,000 connections
 """
 DRAIN_SLICE: Final = 64
 DRAIN_S: Final = 5.0
+AUDIT_S: Final = 3.0
+"""How long the end waits for the journal to take the last commands."""
 SPARE_DESCRIPTORS: Final = 64
 
 
@@ -78,6 +83,9 @@ class Api:
         )
         self.topics = Topics(settings, self.store, self._on_sent)
         self.flusher = Flusher(self.store, settings.flush_interval_ms)
+        self.sql = SqlReader(settings)
+        self.journal = JournalWatch(settings, self.store, self.sql)
+        self.audit = Audit(settings, self.store)
         self._max_connections = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_DESCRIPTORS
         self._connections: dict[Connection, None] = {}
         self.http_connections: set[HttpConnection] = set()
@@ -98,6 +106,9 @@ class Api:
         await self.store.start()
         self.topics.start()
         self.flusher.start()
+        self.sql.start()
+        self.journal.start()
+        self.audit.start()
         self._timer = self._loop.call_later(TICK_S, self._on_tick)
 
     async def drain(self) -> None:
@@ -105,6 +116,7 @@ class Api:
         self._draining = True
         for http in list(self.http_connections):
             http.finish()
+        self.journal.stop()
         if self._connections:
             self._empty = self._loop.create_future()
             for index, connection in enumerate(list(self._connections)):
@@ -118,6 +130,8 @@ class Api:
         if self._timer is not None:
             self._timer.cancel()
         self.flusher.stop()
+        await self.audit.stop(AUDIT_S)
+        self.sql.stop()
         await self.topics.stop()
         await self.store.stop()
 

@@ -52,7 +52,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
 
     `redis_read` is the nearest Redis (a replica or the master itself), `redis_master` takes the writes;
     `sql_read` and `sql_master` likewise. `data_path` `blocking` is the control of the benchmark: every
-    database call holds up the whole process, as the thesis's did.
+    database call holds up the whole process, as the thesis's did. The journal takes at most
+    `journal_max_entries` (reckon with 512 bytes each). With `audit` `writes` the audit log leaves out those
+    requests that changed nothing and did not fail.
     """
 
     region: str
@@ -69,6 +71,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     max_requests_in_flight: Annotated[int, Meta(ge=1, le=10_000)] = 64
     authenticate_timeout_s: Annotated[float, Meta(gt=0, le=300)] = 10.0
     ledger_batch_rows: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+    journal_max_entries: Annotated[int, Meta(ge=10, le=100_000_000)] = 1_000_000
+    audit: Literal["all", "writes"] = "all"
 
 
 def load(path: Path) -> Settings:

@@ -219,7 +219,8 @@ def sql(mariadb: SqlEndpoint, password_file: Path) -> Iterator[pymysql.cursors.C
         autocommit=True,
     )
     with contextlib.closing(connection), connection.cursor() as cursor:
-        cursor.execute("TRUNCATE predictions")
+        for table in ("predictions", "journal", "commands", "journal_positions"):
+            cursor.execute(f"TRUNCATE {table}")
         yield cursor
 
 
