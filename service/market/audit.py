@@ -44,7 +44,7 @@ from market.store import Call, Failure, Store
 _log = logging.getLogger(__name__)
 
 PERIOD_S: Final = 0.25
-IDLE_PERIODS: Final = 4
+IDLE_PERIODS: Final = 2
 """Periods after which a batch is sent though it is empty: it shows that nothing waits here."""
 BATCH: Final = 64
 """Commands in one entry of the journal: some 4 KiB, the size of a node of the stream."""

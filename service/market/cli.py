@@ -17,8 +17,8 @@ import msgspec
 import typer
 import uvloop
 
+from market import audit_dump, journal_status, migrations
 from market import dump as dumping
-from market import migrations
 from market import reference as protocol_reference
 from market import seed as seeding
 from market.connection import Connection
@@ -128,6 +128,24 @@ def dump(settings: SettingsFile) -> None:
 def reference() -> None:
     """Print the reference of the protocol as Markdown: messages, numbers, routes."""
     sys.stdout.write(protocol_reference.text())
+
+
+@app.command()
+def audit(
+    settings: SettingsFile,
+    user: Annotated[str | None, typer.Option(help="Whose; without it everybody's.")] = None,
+) -> None:
+    """Print the audit log as lines of JSON, complete at this moment."""
+    for line in audit_dump.lines(_load("audit", settings), user):
+        sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.flush()
+
+
+@app.command()
+def status(settings: SettingsFile) -> None:
+    """Print how the journal stands as JSON."""
+    found = journal_status.status(_load("status", settings))
+    sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
 
 
 def _load(process: str, path: Path) -> Settings:

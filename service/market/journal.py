@@ -54,6 +54,11 @@ class Place(NamedTuple):
         """The id of the entry in the stream."""
         return f"{self.ms}-{self.sequence}"
 
+    @property
+    def following(self) -> Place:
+        """The first place after this one."""
+        return self._replace(sequence=self.sequence + 1)
+
     def __str__(self) -> str:
         return f"{self.epoch}-{self.ms}-{self.sequence}"
 

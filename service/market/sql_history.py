@@ -10,7 +10,7 @@ from pymysql.connections import Connection
 
 from market.journal import BEGINNING, Entry, Place
 
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "epoch, journal_ms, journal_seq, kind, user, idempotency_key, game, pool, option_index, stake, amount,"
     " balance, body"
 )
@@ -25,10 +25,10 @@ _POSITION: Final = f"""
     SELECT epoch, journal_ms, journal_seq FROM journal_positions
     {_NEWEST_FIRST} LIMIT 1"""  # noqa: S608  # of constants only
 _TRANSACTIONS: Final = f"""
-    SELECT {_COLUMNS} FROM journal WHERE user = %s AND amount IS NOT NULL AND {_BEFORE}
+    SELECT {COLUMNS} FROM journal WHERE user = %s AND amount IS NOT NULL AND {_BEFORE}
     {_NEWEST_FIRST} LIMIT %s"""  # noqa: S608  # of constants only
 _PREDICTIONS: Final = f"""
-    SELECT {_COLUMNS} FROM journal AS placed
+    SELECT {COLUMNS} FROM journal AS placed
     WHERE pool = %s AND user IN %s AND kind = 'prediction' AND {_BEFORE} AND NOT EXISTS (
         SELECT 1 FROM journal AS taken_back
         WHERE taken_back.pool = placed.pool AND taken_back.user = placed.user
