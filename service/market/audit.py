@@ -44,6 +44,7 @@ from market.store import Call, Failure, Store
 _log = logging.getLogger(__name__)
 
 PERIOD_S: Final = 0.25
+FIRST_PERIOD_S: Final = 0.02
 IDLE_PERIODS: Final = 2
 """Periods after which a batch is sent though it is empty: it shows that nothing waits here."""
 BATCH: Final = 64
@@ -88,6 +89,7 @@ class Audit:
         self._in_flight = False
         self._sent_count = 0
         self._idle = 0
+        self._is_known = False
         self._timer: asyncio.TimerHandle | None = None
         self._empty: asyncio.Future[None] | None = None
 
@@ -100,6 +102,10 @@ class Audit:
     def is_full(self) -> bool:
         """Whether so many commands wait that no request may be taken."""
         return len(self._gathered) >= MAX_GATHERED
+
+    def problem(self) -> str | None:
+        """Why readers of the log cannot know of this process yet, None when they do."""
+        return None if self._is_known else "audit: not announced yet"
 
     def answered(self, user: str, request: Request, result: Reply | Failure, took_s: float) -> None:
         """Note how a request was answered, unless the journal says so already."""
@@ -128,7 +134,7 @@ class Audit:
         """Begin to write."""
         self._loop = asyncio.get_running_loop()
         self.note("", "process_started")
-        self._timer = self._loop.call_later(PERIOD_S, self._on_period)
+        self._timer = self._loop.call_later(FIRST_PERIOD_S, self._on_period)
 
     async def stop(self, timeout_s: float) -> None:
         """Write what is left, as long as the journal takes it in time."""
@@ -143,7 +149,8 @@ class Audit:
         self._store.master(Call(("HDEL", keys.AUDITORS, self.process), lambda _: True), lambda _: None)
 
     def _on_period(self) -> None:
-        self._timer = self._loop.call_later(PERIOD_S, self._on_period)
+        period_s = PERIOD_S if self._is_known else FIRST_PERIOD_S
+        self._timer = self._loop.call_later(period_s, self._on_period)
         self._idle += 1
         if self._gathered or self._sending is not None or self._idle >= IDLE_PERIODS:
             self._send()
@@ -154,7 +161,7 @@ class Audit:
             return
         if self._sending is None:
             self._number += 1
-            self._sent_count = min(BATCH * BATCHES_AT_ONCE, len(self._gathered))
+            self._sent_count = min(BATCH * BATCHES_AT_ONCE, len(self._gathered)) if self._is_known else 0
             commands = [self._gathered.popleft() for _ in range(self._sent_count)]
             self._sending = [encode(commands[i : i + BATCH]) for i in range(0, len(commands), BATCH)]
         self._idle = 0
@@ -168,6 +175,7 @@ class Audit:
             if self._empty is not None:
                 self._loop.call_later(PERIOD_S, self._send)
             return
+        self._is_known = True
         self._sending, self._sent_count = None, 0
         if self.refused > self._told and not self.is_full:
             _log.warning("%d requests were refused: too many commands waited", self.refused - self._told)

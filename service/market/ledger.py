@@ -23,7 +23,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from market import keys, ledger_upkeep, sql
-from market.journal import read_entry
+from market.journal import Place, read_entry
 from market.settings import MarketError, RedisEndpoint, Settings, read_secret
 
 _log = logging.getLogger(__name__)
@@ -35,6 +35,9 @@ TAKE_OVER_IDLE_MS: Final = 30_000
 """How long another consumer may hold an entry without acknowledging it."""
 DRAIN_IDLE_MS: Final = 1000
 HOUSEKEEPING_S: Final = 5.0
+"""How often entries are looked for that another consumer holds for too long."""
+UPKEEP_S: Final = 1.0
+"""How often it is noted how far SQL is, and the journal shortened."""
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
 DRAIN_PATIENCE_S: Final = 60.0
@@ -57,6 +60,8 @@ class Ledger:
         self._consumer = settings.node
         self._idle_ms = DRAIN_IDLE_MS if drain else TAKE_OVER_IDLE_MS
         self._housekeeping_at_s = 0.0
+        self._upkeep_at_s = 0.0
+        self._noted: Place | None = None
 
     def run(self) -> None:
         """Work until told to stop.
@@ -96,6 +101,7 @@ class Ledger:
             if self._drain or time.monotonic() >= self._housekeeping_at_s:
                 self._housekeeping_at_s = time.monotonic() + HOUSEKEEPING_S
                 yield from self._take_over(client, connection)
+            if time.monotonic() >= self._upkeep_at_s:
                 self._keep_up(client, connection)
             entries = self._read(client, ">", None if self._drain else BLOCK_MS)
             self._deliver(client, connection, entries)
@@ -168,10 +174,13 @@ class Ledger:
         pipeline.xack(keys.JOURNAL, keys.LEDGER_GROUP, *(entry_id for entry_id, _ in delivered))
         pipeline.execute()
 
-    @staticmethod
-    def _keep_up(client: redis.Redis, connection: Connection[Any]) -> None:
-        place = ledger_upkeep.note_position(client, connection)
+    def _keep_up(self, client: redis.Redis, connection: Connection[Any]) -> None:
+        self._upkeep_at_s = time.monotonic() + UPKEEP_S
+        place = ledger_upkeep.drained(client)
         if place is not None:
+            if place != self._noted:
+                sql.insert_position(connection, place)
+                self._noted = place
             ledger_upkeep.trim(client, place)
 
 

@@ -6,9 +6,8 @@ import logging
 from typing import Any, Final
 
 import redis
-from pymysql.connections import Connection
 
-from market import keys, scripts, sql
+from market import keys, scripts
 from market.calls_journal import read_trimmed
 from market.journal import Place, place_of
 
@@ -25,18 +24,14 @@ A replica that is far behind must not stop the market; its readers ask the maste
 """
 
 
-def note_position(client: redis.Redis, connection: Connection[Any]) -> Place | None:
-    """Note in SQL before which place it has every entry; that place, None when there is no journal."""
+def drained(client: redis.Redis) -> Place | None:
+    """The place before which SQL has every entry, None when there is no journal."""
     reply: Any = client.eval_ro(scripts.POSITION.text, 0)
-    if reply is None:
-        return None
-    place = Place(*map(int, reply))
-    sql.insert_position(connection, place)
-    return place
+    return None if reply is None else Place(*map(int, reply))
 
 
-def trim(client: redis.Redis, drained: Place) -> None:
-    """Take entries out of the journal that are before `drained` and that the regions' SQL has too."""
+def trim(client: redis.Redis, place: Place) -> None:
+    """Take entries out of the journal that are before `place` and that the regions' SQL has too."""
     entries: Any
     limit: Any
     now: Any
@@ -50,21 +45,21 @@ def trim(client: redis.Redis, drained: Place) -> None:
     pipeline.hgetall(keys.POSITIONS)
     entries, limit, now, trimmed, positions = pipeline.execute()
     now_ms = now[0] * 1000 + now[1] // 1000
-    bound = drained
+    bound = place
     if entries < int(limit or scripts.JOURNAL_LIMIT_DEFAULT) * SPACIOUS:
         for server, value in positions.items():
-            place = _reported(value, now_ms)
-            if place is None:
+            reported = _reported(value, now_ms)
+            if reported is None:
                 _log.info("nobody reads %s any more", server.decode())
                 client.hdel(keys.POSITIONS, server)
             else:
-                bound = min(bound, place)
-        bound = min(bound, drained._replace(ms=max(0, now_ms - TRIM_MARGIN_MS), sequence=0))
+                bound = min(bound, reported)
+        bound = min(bound, place._replace(ms=max(0, now_ms - TRIM_MARGIN_MS), sequence=0))
     # Ids may repeat in a later epoch: a place of an earlier one bounds nothing in this.
-    if bound.epoch < drained.epoch or bound <= read_trimmed(trimmed):
+    if bound.epoch < place.epoch or bound <= read_trimmed(trimmed):
         return
     client.set(keys.JOURNAL_TRIMMED, f"{bound.journal_id} {bound.epoch}")
-    client.xtrim(keys.JOURNAL, minid=bound.journal_id, approximate=True)
+    client.xtrim(keys.JOURNAL, minid=bound.journal_id, approximate=False)
 
 
 def _reported(value: bytes, now_ms: int) -> Place | None:

@@ -139,7 +139,7 @@ class Api:
         """Why this process cannot serve at present, None when it can."""
         if self._draining:
             return "draining"
-        return self.store.problem() or self.topics.problem()
+        return self.store.problem() or self.topics.problem() or self.audit.problem()
 
     def refusal(self) -> str | None:
         """Why no further client is taken, None when it is. Waits for no database: those may come back."""

@@ -1,7 +1,8 @@
 -- Writes batches of commands to the journal, one entry each, once.
 --
 -- ARGV  API process, number of the call (they rise), body, ...
--- Answers {0}, or {JOURNAL_FULL}: nothing was written, send them again.
+-- Answers {0}, or {JOURNAL_FULL}: nothing was written, send them again. Either way it is noted that the process
+-- is alive; a number that does not rise shows that something waits.
 --
 -- A batch holds many commands, so that counting entries does not bound the memory: the journal's size is
 -- reckoned from its nodes, which are about 4 KiB each.
@@ -26,6 +27,9 @@ local process, number = ARGV[1], tonumber(ARGV[2])
 local kept = redis.call('HGET', KEY_AUDITORS, process)
 if #ARGV > 2 and not (kept and tonumber(kept:match('^%d+')) >= number) then
     if journal_is_full(#ARGV - 2) or is_large() then
+        if kept then
+            redis.call('HSET', KEY_AUDITORS, process, kept:match('^%d+') .. ' ' .. integer(now_ms))
+        end
         return { JOURNAL_FULL }
     end
     for index = 3, #ARGV do
