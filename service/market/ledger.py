@@ -23,7 +23,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from market import keys, ledger_upkeep, sql
-from market.journal import Place, read_entry
+from market.journal import Place
+from market.ledger_delivery import Delivered, Delivery
 from market.settings import MarketError, RedisEndpoint, Settings, read_secret
 
 _log = logging.getLogger(__name__)
@@ -41,9 +42,6 @@ UPKEEP_S: Final = 1.0
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
 DRAIN_PATIENCE_S: Final = 60.0
-
-Delivered = tuple[bytes, dict[bytes, bytes] | None]
-"""An id of the stream, and the fields under it."""
 
 
 class DrainError(MarketError):
@@ -96,33 +94,32 @@ class Ledger:
 
     def _work(self, client: redis.Redis, connection: Connection[Any]) -> Iterator[int]:
         """Deliver batch after batch; yields how many entries each had."""
-        yield from self._own_pending(client, connection)
-        while not self._stop.is_set():
-            if self._drain or time.monotonic() >= self._housekeeping_at_s:
-                self._housekeeping_at_s = time.monotonic() + HOUSEKEEPING_S
-                yield from self._take_over(client, connection)
-            if time.monotonic() >= self._upkeep_at_s:
-                self._keep_up(client, connection)
-            entries = self._read(client, ">", None if self._drain else BLOCK_MS)
-            self._deliver(client, connection, entries)
-            yield len(entries)
-            if self._drain:
-                if not entries:
-                    if _pending(client) == 0:
+        with closing(Delivery(client, connection)) as delivery:
+            while entries := self._read(client, "0", None):  # what this consumer had read before it died
+                delivery.begin(entries)
+                delivery.finish()
+                yield len(entries)
+            while not self._stop.is_set():
+                if self._drain or time.monotonic() >= self._housekeeping_at_s:
+                    self._housekeeping_at_s = time.monotonic() + HOUSEKEEPING_S
+                    yield from self._take_over(client, delivery)
+                if time.monotonic() >= self._upkeep_at_s:
+                    delivery.finish()
+                    self._keep_up(client, connection)
+                entries = self._read(client, ">", None if self._drain or delivery.is_under_way else BLOCK_MS)
+                delivery.begin(entries)
+                yield len(entries)
+                if len(entries) < self._settings.ledger_batch_rows:
+                    delivery.finish()
+                    if self._drain and not entries and _pending(client) == 0:
                         self._keep_up(client, connection)
                         return
                     self._stop.wait(BATCH_PAUSE_S)
-            elif len(entries) < self._settings.ledger_batch_rows:
-                self._stop.wait(BATCH_PAUSE_S)
+            delivery.finish()
 
-    def _own_pending(self, client: redis.Redis, connection: Connection[Any]) -> Iterator[int]:
-        """What this consumer had read before it died."""
-        while entries := self._read(client, "0", None):
-            self._deliver(client, connection, entries)
-            yield len(entries)
-
-    def _take_over(self, client: redis.Redis, connection: Connection[Any]) -> Iterator[int]:
+    def _take_over(self, client: redis.Redis, delivery: Delivery) -> Iterator[int]:
         """What other consumers read and hold for too long."""
+        delivery.finish()
         start: bytes | str = "0-0"
         while True:
             start, entries, gone = client.execute_command(  # type: ignore[no-untyped-call]
@@ -139,7 +136,8 @@ class Ledger:
                 _log.error("%d journal entries were trimmed before they were delivered", len(gone))
             if entries:
                 _log.info("took over %d entries", len(entries))
-                self._deliver(client, connection, entries)
+                delivery.begin(entries)
+                delivery.finish()
                 yield len(entries)
             if start == b"0-0":
                 return
@@ -153,26 +151,6 @@ class Ledger:
             block=block_ms,
         )
         return reply[0][1] if reply else []
-
-    def _deliver(self, client: redis.Redis, connection: Connection[Any], delivered: list[Delivered]) -> None:
-        """Write rows, commit, then acknowledge."""
-        if not delivered:
-            return
-        entries, rejected = [], []
-        for entry_id, fields in delivered:
-            entry = read_entry(entry_id, fields)
-            if entry is None:
-                rejected.append((entry_id, fields))
-            else:
-                entries.append(entry)
-        for entry in sql.insert(connection, entries):
-            _log.error("key %s of %s stands in SQL already; see %s", entry.key, entry.user, entry.journal_id)
-        pipeline = client.pipeline(transaction=True)
-        for entry_id, fields in rejected:
-            _log.error("journal entry %s cannot be read", entry_id.decode())
-            pipeline.xadd(keys.REJECTED, {**(fields or {}), b"journal_id": entry_id})  # type: ignore[dict-item]
-        pipeline.xack(keys.JOURNAL, keys.LEDGER_GROUP, *(entry_id for entry_id, _ in delivered))
-        pipeline.execute()
 
     def _keep_up(self, client: redis.Redis, connection: Connection[Any]) -> None:
         self._upkeep_at_s = time.monotonic() + UPKEEP_S
