@@ -10,9 +10,8 @@ from ami import commands as image_commands
 from bench import commands as bench_commands
 from infra import price_commands, sql_commands
 from infra.commands import preview
-from lab import audit_commands
+from lab import audit_commands, verify_command
 from lab import commands as lab_commands
-from lab import verify_command
 from lab.compare_command import compare
 
 app: Final = typer.Typer(

@@ -14,6 +14,7 @@ import os
 import secrets
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from market import calls_journal, keys
@@ -102,6 +103,16 @@ class Audit:
     def is_full(self) -> bool:
         """Whether so many commands wait that no request may be taken."""
         return len(self._gathered) >= MAX_GATHERED
+
+    def gauges(self) -> dict[str, tuple[str, Callable[[], float]]]:
+        """What is to be seen of the audit log in this process."""
+        return {
+            "market_audit_waiting": ("commands that wait for the journal", lambda: self.gathered),
+            "market_audit_refused": (
+                "requests refused because too many commands waited",
+                lambda: self.refused,
+            ),
+        }
 
     def problem(self) -> str | None:
         """Why readers of the log cannot know of this process yet, None when they do."""

@@ -74,6 +74,24 @@ class JournalWatch:
         while self._held:
             self._held.popleft()[1]()
 
+    def gauges(self) -> dict[str, tuple[str, Callable[[], float]]]:
+        """What is to be seen of the journal."""
+        status = self.journal_status
+        return {
+            "market_journal_entries": ("entries in the journal", lambda: status.entries),
+            "market_journal_limit": ("entries at which writes are refused", lambda: status.limit),
+            "market_journal_backlog": ("entries that SQL does not have yet", lambda: status.backlog),
+            "market_journal_oldest_seconds": (
+                "age of the oldest entry that SQL does not have yet",
+                lambda: status.oldest_age_ms / 1000,
+            ),
+            "market_journal_drained_per_second": (
+                "entries brought to SQL per second",
+                lambda: status.drained_per_s,
+            ),
+            "market_writes_held": ("writes held back because the journal fills up", lambda: len(self._held)),
+        }
+
     def delay_s(self) -> float:
         """How long a write is held back at present."""
         status = self.journal_status

@@ -63,6 +63,11 @@ class Api:
         self.store: Store = (
             BlockingStore(settings) if settings.data_path == "blocking" else LiveStore(settings)
         )
+        self.topics = Topics(settings, self.store, self._on_sent)
+        self.flusher = Flusher(self.store, settings.flush_interval_ms)
+        self.sql = SqlReader(settings)
+        self.journal = JournalWatch(settings, self.store, self.sql)
+        self.audit = Audit(settings, self.store)
         self.metrics = Metrics(
             {
                 "market_connections": ("open WebSocket connections", lambda: len(self._connections)),
@@ -79,13 +84,10 @@ class Api:
                     "1 when the process can serve, else 0",
                     lambda: 1.0 if self.problem() is None else 0.0,
                 ),
+                **self.journal.gauges(),
+                **self.audit.gauges(),
             }
         )
-        self.topics = Topics(settings, self.store, self._on_sent)
-        self.flusher = Flusher(self.store, settings.flush_interval_ms)
-        self.sql = SqlReader(settings)
-        self.journal = JournalWatch(settings, self.store, self.sql)
-        self.audit = Audit(settings, self.store)
         self._max_connections = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_DESCRIPTORS
         self._connections: dict[Connection, None] = {}
         self.http_connections: set[HttpConnection] = set()
