@@ -10,8 +10,8 @@ from ami import commands as image_commands
 from bench import commands as bench_commands
 from infra import price_commands, sql_commands
 from infra.commands import preview
+from lab import audit_commands, verify_command
 from lab import commands as lab_commands
-from lab import verify_command
 from lab.compare_command import compare
 
 app: Final = typer.Typer(
@@ -23,6 +23,7 @@ app: Final = typer.Typer(
 )
 app.command()(compare)
 app.add_typer(lab_commands.app, name="lab", help="Run one architecture on this machine.")
+app.add_typer(audit_commands.app, name="audit", help="Read the audit log of a lab's service.")
 app.command()(preview)
 app.add_typer(image_commands.app, name="image", help="Publish the machine image.")
 app.add_typer(price_commands.app, name="prices", help="Write today's prices beside the stack files.")

@@ -14,11 +14,14 @@ from ami import render
 from lab.errors import LabError
 from lab.files import make_directory, socket_path, write
 from lab.site import START_TIMEOUT_S, Process, Site
-from lab.topology import Api, Machine
+from lab.topology import Api, Machine, Topology
 from lab.waiting import until
 
 MARKET: Final = (sys.executable, "-m", "market.cli")
 """How the service is started."""
+
+_READER: Final = "market_reader"
+"""The SQL account of what only reads; the lab's own commands have left its settings at home."""
 
 _COMMAND_TIMEOUT_S: Final = 120.0
 _PROBE_TIMEOUT_S: Final = 5.0
@@ -44,7 +47,7 @@ def start_apis(site: Site, machine: Machine, api: Api) -> list[Process]:
             redis_master=api.redis_master,
             redis_read=api.redis_read,
             sql_master=(api.sql_master, "market_ledger"),
-            sql_read=(api.sql_read, "market_reader"),
+            sql_read=(api.sql_read, _READER),
         ),
     )
     return [
@@ -115,12 +118,27 @@ def operator_settings(site: Site, account: str) -> Path:
             redis_master=redis_master,
             redis_read=redis_master,
             sql_master=(sql_master, account),
-            sql_read=(sql_master, "market_reader"),
+            sql_read=(sql_master, _READER),
         ),
     )
 
 
-def command(site: Site, name: str, *arguments: str, account: str = "market_reader") -> str:
+def reader_argv(lab: str, topology: Topology, directory: Path, name: str, *arguments: str) -> list[str]:
+    """The command that runs a command of the service that only reads, on the home machine of a running lab.
+
+    Args:
+        lab: the lab's name.
+        topology: its machines.
+        directory: where it keeps its state.
+        name: the command.
+        arguments: its own arguments.
+    """
+    home = topology.home_machine.name
+    settings = directory / "machines" / home / "operator" / f"{_READER}.toml"
+    return ["ip", "netns", "exec", f"{lab}.{home}", *MARKET, name, "--settings", str(settings), *arguments]
+
+
+def command(site: Site, name: str, *arguments: str, account: str = _READER) -> str:
     """Runs a command of the service on the home machine under a SQL account, and returns its output.
 
     Raises:

@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from market import calls, sql
+from market.journal import Entry
 from market.protocol import ErrorCode, PlacePrediction
 from market.scripts import Command, Script
 from market.settings import RedisEndpoint, Settings, read_secret
@@ -79,9 +80,10 @@ class BlockingStore:
 
     def _write_through(self, user: str, request: PlacePrediction, receipt: Receipt) -> Receipt | Failure:
         """Write the row that the ledger will find there; without SQL the journal still has the prediction."""
-        row = sql.Row(
+        entry = Entry(
             receipt.epoch,
             receipt.journal_id,
+            "prediction",
             user,
             request.key,
             request.game,
@@ -92,7 +94,7 @@ class BlockingStore:
         try:
             if self._sql is None:
                 self._sql = sql.connect(self._sql_endpoint)
-            sql.insert(self._sql, [row])
+            sql.insert_prediction(self._sql, entry)
         except (pymysql.MySQLError, OSError) as error:
             _log.warning("the row was not written through: %s", error)
             self._close_sql()

@@ -18,7 +18,7 @@ import msgspec
 import typer
 import uvloop
 
-from market import admin_cli, migrations
+from market import admin_cli, audit_dump, journal_status, migrations
 from market import dump as dumping
 from market import reference as protocol_reference
 from market import replay as replaying
@@ -229,6 +229,24 @@ def _stopped() -> threading.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     return stop
+
+
+@app.command()
+def audit(
+    settings: SettingsFile,
+    user: Annotated[str | None, typer.Option(help="Whose; without it everybody's.")] = None,
+) -> None:
+    """Print the audit log as lines of JSON, complete at this moment."""
+    for line in audit_dump.lines(_load("audit", settings), user):
+        sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.flush()
+
+
+@app.command()
+def status(settings: SettingsFile) -> None:
+    """Print how the journal stands as JSON."""
+    found = journal_status.status(_load("status", settings))
+    sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
 
 
 def _load(process: str, path: Path) -> Settings:

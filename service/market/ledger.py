@@ -16,14 +16,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, Final
 
-import msgspec
 import pymysql
 import redis
 from pymysql.connections import Connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from market import keys, sql
+from market import keys, ledger_upkeep, sql
+from market.journal import Place
+from market.ledger_delivery import Delivered, Delivery
 from market.settings import MarketError, RedisEndpoint, Settings, read_secret
 
 _log = logging.getLogger(__name__)
@@ -35,13 +36,12 @@ TAKE_OVER_IDLE_MS: Final = 30_000
 """How long another consumer may hold an entry without acknowledging it."""
 DRAIN_IDLE_MS: Final = 1000
 HOUSEKEEPING_S: Final = 5.0
-TRIM_MARGIN_MS: Final = 60_000
-"""Acknowledged entries that are younger than this stay in the journal."""
+"""How often entries are looked for that another consumer holds for too long."""
+UPKEEP_S: Final = 1.0
+"""How often it is noted how far SQL is, and the journal shortened."""
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
 DRAIN_PATIENCE_S: Final = 60.0
-
-Entry = tuple[bytes, dict[bytes, bytes] | None]
 
 
 class DrainError(MarketError):
@@ -58,6 +58,8 @@ class Ledger:
         self._consumer = settings.node
         self._idle_ms = DRAIN_IDLE_MS if drain else TAKE_OVER_IDLE_MS
         self._housekeeping_at_s = 0.0
+        self._upkeep_at_s = 0.0
+        self._noted: Place | None = None
 
     def run(self) -> None:
         """Work until told to stop.
@@ -92,31 +94,32 @@ class Ledger:
 
     def _work(self, client: redis.Redis, connection: Connection[Any]) -> Iterator[int]:
         """Deliver batch after batch; yields how many entries each had."""
-        yield from self._own_pending(client, connection)
-        while not self._stop.is_set():
-            if self._drain or time.monotonic() >= self._housekeeping_at_s:
-                self._housekeeping_at_s = time.monotonic() + HOUSEKEEPING_S
-                yield from self._take_over(client, connection)
-                self._trim(client)
-            entries = self._read(client, ">", None if self._drain else BLOCK_MS)
-            self._deliver(client, connection, entries)
-            yield len(entries)
-            if self._drain:
-                if not entries:
-                    if _pending(client) == 0:
+        with closing(Delivery(client, connection)) as delivery:
+            while entries := self._read(client, "0", None):  # what this consumer had read before it died
+                delivery.begin(entries)
+                delivery.finish()
+                yield len(entries)
+            while not self._stop.is_set():
+                if self._drain or time.monotonic() >= self._housekeeping_at_s:
+                    self._housekeeping_at_s = time.monotonic() + HOUSEKEEPING_S
+                    yield from self._take_over(client, delivery)
+                if time.monotonic() >= self._upkeep_at_s:
+                    delivery.finish()
+                    self._keep_up(client, connection)
+                entries = self._read(client, ">", None if self._drain or delivery.is_under_way else BLOCK_MS)
+                delivery.begin(entries)
+                yield len(entries)
+                if len(entries) < self._settings.ledger_batch_rows:
+                    delivery.finish()
+                    if self._drain and not entries and _pending(client) == 0:
+                        self._keep_up(client, connection)
                         return
                     self._stop.wait(BATCH_PAUSE_S)
-            elif len(entries) < self._settings.ledger_batch_rows:
-                self._stop.wait(BATCH_PAUSE_S)
+            delivery.finish()
 
-    def _own_pending(self, client: redis.Redis, connection: Connection[Any]) -> Iterator[int]:
-        """What this consumer had read before it died."""
-        while entries := self._read(client, "0", None):
-            self._deliver(client, connection, entries)
-            yield len(entries)
-
-    def _take_over(self, client: redis.Redis, connection: Connection[Any]) -> Iterator[int]:
+    def _take_over(self, client: redis.Redis, delivery: Delivery) -> Iterator[int]:
         """What other consumers read and hold for too long."""
+        delivery.finish()
         start: bytes | str = "0-0"
         while True:
             start, entries, gone = client.execute_command(  # type: ignore[no-untyped-call]
@@ -133,12 +136,13 @@ class Ledger:
                 _log.error("%d journal entries were trimmed before they were delivered", len(gone))
             if entries:
                 _log.info("took over %d entries", len(entries))
-                self._deliver(client, connection, entries)
+                delivery.begin(entries)
+                delivery.finish()
                 yield len(entries)
             if start == b"0-0":
                 return
 
-    def _read(self, client: redis.Redis, after: str, block_ms: int | None) -> list[Entry]:
+    def _read(self, client: redis.Redis, after: str, block_ms: int | None) -> list[Delivered]:
         reply: Any = client.xreadgroup(
             keys.LEDGER_GROUP,
             self._consumer,
@@ -148,47 +152,14 @@ class Ledger:
         )
         return reply[0][1] if reply else []
 
-    def _deliver(self, client: redis.Redis, connection: Connection[Any], entries: list[Entry]) -> None:
-        """Write rows, commit, then acknowledge."""
-        if not entries:
-            return
-        rows, rejected = [], []
-        for entry_id, fields in entries:
-            row = read_entry(entry_id, fields)
-            if row is None:
-                rejected.append((entry_id, fields))
-            else:
-                rows.append(row)
-        if sql.insert(connection, rows) < len(rows):
-            for row in sql.repeated_keys(connection, rows):
-                _log.error(
-                    "key %s of %s stands in the ledger already; see %s", row.key, row.user, row.journal_id
-                )
-        pipeline = client.pipeline(transaction=True)
-        for entry_id, fields in rejected:
-            _log.error("journal entry %s is not a prediction", entry_id.decode())
-            pipeline.xadd(keys.REJECTED, {**(fields or {}), b"journal_id": entry_id})  # type: ignore[dict-item]
-        pipeline.xack(keys.JOURNAL, keys.LEDGER_GROUP, *(entry_id for entry_id, _ in entries))
-        pipeline.execute()
-
-    def _trim(self, client: redis.Redis) -> None:
-        """Take acknowledged entries out of the journal, but for the youngest."""
-        summary: Any = client.xpending(keys.JOURNAL, keys.LEDGER_GROUP)
-        groups: Any = client.xinfo_groups(keys.JOURNAL)
-        delivered = next(g["last-delivered-id"] for g in groups if g["name"] == keys.LEDGER_GROUP.encode())
-        oldest = summary["min"] or delivered
-        bound_ms = int(oldest.split(b"-")[0]) - TRIM_MARGIN_MS
-        if bound_ms > 0:
-            client.xtrim(keys.JOURNAL, minid=f"{bound_ms}-0", approximate=True)
-
-
-def read_entry(entry_id: bytes, fields: dict[bytes, bytes] | None) -> sql.Row | None:
-    """The row of a journal entry, None when it is not a prediction."""
-    try:
-        values = {name.decode("ascii"): value.decode("ascii") for name, value in (fields or {}).items()}
-        return msgspec.convert({**values, "journal_id": entry_id.decode()}, sql.Row, strict=False)
-    except (UnicodeDecodeError, msgspec.ValidationError):
-        return None
+    def _keep_up(self, client: redis.Redis, connection: Connection[Any]) -> None:
+        self._upkeep_at_s = time.monotonic() + UPKEEP_S
+        place = ledger_upkeep.drained(client)
+        if place is not None:
+            if place != self._noted:
+                sql.insert_position(connection, place)
+                self._noted = place
+            ledger_upkeep.trim(client, place)
 
 
 def _make_group(client: redis.Redis) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 
 from market import calls
 from market.admission import Admission
+from market.audit import Audit
 from market.blocking_store import BlockingStore
 from market.compression import Compressors
 from market.connection import Connection
@@ -22,6 +23,7 @@ from market.flusher import Flusher
 from market.handshakes import Handshakes
 from market.history import Sending
 from market.http.connection import HttpConnection
+from market.journal_watch import JournalWatch
 from market.limiter import Limiter
 from market.live_store import LiveStore
 from market.metrics import Metrics
@@ -29,6 +31,7 @@ from market.protocol import CloseCode, Request
 from market.rounds import Rounds
 from market.sessions import KINDS
 from market.settings import Settings
+from market.sql_reader import SqlReader
 from market.store import Store
 from market.topics import Topics
 
@@ -51,6 +54,8 @@ What is frozen is left out of garbage collections, which with 12,000 connections
 """
 DRAIN_SLICE: Final = 64
 DRAIN_S: Final = 5.0
+AUDIT_S: Final = 3.0
+"""How long the end waits for the journal to take the last commands."""
 SPARE_DESCRIPTORS: Final = 64
 
 
@@ -69,6 +74,11 @@ class Api:
         self.store: Store = (
             BlockingStore(settings) if settings.data_path == "blocking" else LiveStore(settings)
         )
+        self.topics = Topics(settings, self.store, self._on_sent)
+        self.flusher = Flusher(self.store, settings.flush_interval_ms)
+        self.sql = SqlReader(settings)
+        self.journal = JournalWatch(settings, self.store, self.sql)
+        self.audit = Audit(settings, self.store)
         self.metrics = Metrics(
             {
                 "market_connections": ("open WebSocket connections", lambda: len(self._connections)),
@@ -85,10 +95,10 @@ class Api:
                     "1 when the process can serve, else 0",
                     lambda: 1.0 if self.problem() is None else 0.0,
                 ),
+                **self.journal.gauges(),
+                **self.audit.gauges(),
             }
         )
-        self.topics = Topics(settings, self.store, self._on_sent)
-        self.flusher = Flusher(self.store, settings.flush_interval_ms)
         self._max_connections = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_DESCRIPTORS
         self._connections: dict[Connection, None] = {}
         self.http_connections: set[HttpConnection] = set()
@@ -113,6 +123,9 @@ class Api:
         self.topics.start()
         self.admission.revocations.start()
         self.flusher.start()
+        self.sql.start()
+        self.journal.start()
+        self.audit.start()
         self._timer = self._loop.call_later(TICK_S, self._on_tick)
 
     async def drain(self) -> None:
@@ -120,6 +133,7 @@ class Api:
         self._draining = True
         for http in list(self.http_connections):
             http.finish()
+        self.journal.stop()
         if self._connections:
             self._empty = self._loop.create_future()
             for index, connection in enumerate(list(self._connections)):
@@ -134,6 +148,8 @@ class Api:
             self._timer.cancel()
         self.flusher.stop()
         await self.admission.revocations.stop()
+        await self.audit.stop(AUDIT_S)
+        self.sql.stop()
         await self.topics.stop()
         await self.store.stop()
 
@@ -141,7 +157,7 @@ class Api:
         """Why this process cannot serve at present, None when it can."""
         if self._draining:
             return "draining"
-        return self.store.problem() or self.topics.problem()
+        return self.store.problem() or self.topics.problem() or self.audit.problem()
 
     def refusal(self) -> str | None:
         """Why no further client is taken, None when it is. Waits for no database: those may come back."""

@@ -110,21 +110,25 @@ class Session:
             self._dispatch(message)
         except Exception:
             _log.exception("the handling of %s failed", type(message).__name__)
+            self._note(message, ErrorCode.INTERNAL)
             self._fail(message.id, failure(ErrorCode.INTERNAL))
 
     def _dispatch(self, message: ClientMessage) -> None:
-        if wait_s := self._api.limiter.request(self.identity, self._connection.address):
-            self._refuse(message.id, ErrorCode.RATE_LIMITED, "ask less often", in_ms(wait_s))
+        if self._api.audit.is_full:
+            self._api.audit.refused += 1
+            self._fail(message.id, failure(ErrorCode.TOO_MANY_REQUESTS))
+        elif wait_s := self._api.limiter.request(self.identity, self._connection.address):
+            self._refuse(message, ErrorCode.RATE_LIMITED, "ask less often", in_ms(wait_s))
         elif isinstance(message, Authenticate):
             self._authenticate(message)
         elif self.identity is None:
-            self._refuse(message.id, ErrorCode.UNAUTHENTICATED, "authenticate first")
+            self._refuse(message, ErrorCode.UNAUTHENTICATED, "authenticate first")
         elif self._api.admission.expired(self.identity):
-            self._refuse(message.id, ErrorCode.UNAUTHENTICATED, "the token has expired; authenticate again")
+            self._refuse(message, ErrorCode.UNAUTHENTICATED, "the token has expired; authenticate again")
         elif type(message) not in self._api.kinds:
-            self._refuse(message.id, ErrorCode.UNKNOWN_TYPE, "this server does not answer such requests")
+            self._refuse(message, ErrorCode.UNKNOWN_TYPE, "this server does not answer such requests")
         elif self._in_flight >= self._api.settings.max_requests_in_flight:
-            self._refuse(message.id, ErrorCode.TOO_MANY_REQUESTS, "wait for the answers to earlier requests")
+            self._refuse(message, ErrorCode.TOO_MANY_REQUESTS, "wait for the answers to earlier requests")
         else:
             self._refusals = 0
             if isinstance(message, JoinGame):
@@ -138,14 +142,16 @@ class Session:
         try:
             identity = self.identify(message.token)
         except TokenError as error:
-            self._refuse(message.id, error.code, str(error), error.retry_after_ms)
+            self._refuse(message, error.code, str(error), error.retry_after_ms)
             self._connection.close(error.close_code, str(error))
         else:
             self._refusals = 0
+            self._note(message)
             self._send(Authenticated(message.id, identity.user, identity.expires_at_s))
 
     def _ask(self, message: Request, identity: Identity) -> None:
         if isinstance(message, PlacePrediction) and message.game not in self._topics:
+            self._note(message, ErrorCode.NOT_JOINED)
             self._fail(message.id, Failure(ErrorCode.NOT_JOINED, "join the game first"))
             return
         self._in_flight += 1
@@ -154,7 +160,7 @@ class Session:
     def _join_game(self, message: JoinGame) -> None:
         limit = self._api.settings.limits.games_per_connection
         if len(self._topics) >= limit and message.game not in self._topics:
-            self._refuse(message.id, ErrorCode.TOO_MANY_REQUESTS, f"leave a game first; {limit} are joined")
+            self._refuse(message, ErrorCode.TOO_MANY_REQUESTS, f"leave a game first; {limit} are joined")
             return
         self._topics.setdefault(message.game, None)
         self._in_flight += 1
@@ -180,8 +186,10 @@ class Session:
         elif game not in self._topics:
             entry = Failure(ErrorCode.NOT_JOINED, "the game was left before it was joined")
         if isinstance(entry, Failure):
+            self._note(message, entry.code)
             self._answer(message.id, entry)
             return
+        self._note(message)
         position = entry.position
         self._answer(
             message.id, Joined(message.id, game, position.epoch, position.offset, entry.state, entry.pools)
@@ -194,8 +202,10 @@ class Session:
 
     def _leave_game(self, message: LeaveGame) -> None:
         if message.game not in self._topics:
+            self._note(message, ErrorCode.NOT_JOINED)
             self._fail(message.id, Failure(ErrorCode.NOT_JOINED, "the game is not joined"))
             return
+        self._note(message)
         topic = self._topics.pop(message.game)
         if topic is not None:
             topic.listeners.pop(self._connection, None)
@@ -215,11 +225,22 @@ class Session:
     def _fail(self, request: int | None, why: Failure) -> None:
         self._send(Error(request, why.code, why.message, why.retry_after_ms))
 
+    def _note(self, message: Request | None, code: int = 0) -> None:
+        """Have the audit log say how a request of the connection itself was answered; None: an unreadable."""
+        kind = "unreadable" if message is None else str(message.__struct_config__.tag)
+        self._api.audit.note_read("" if self.identity is None else self.identity.user, kind, code)
+
     def _refuse(
-        self, request: int | None, code: ErrorCode, message: str, retry_after_ms: int | None = None
+        self,
+        request: Request | int | None,
+        code: ErrorCode,
+        why: str,
+        retry_after_ms: int | None = None,
     ) -> None:
         """Refuse what a correct client would not have sent; one that goes on with it is closed."""
-        self._fail(request, Failure(code, message, retry_after_ms))
+        self._note(request if isinstance(request, Request) else None, code)
+        shown = request.id if isinstance(request, Request) else request
+        self._fail(shown, Failure(code, why, retry_after_ms))
         self._refusals += 1
         if self._refusals >= MAX_REFUSALS:
             self._connection.close(CloseCode.TOO_MANY_ERRORS, "read the errors, then come back")

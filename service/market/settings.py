@@ -77,7 +77,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     `sql_read` and `sql_master` likewise. `data_path` `blocking` is the control of the benchmark: every
     database call holds up the whole process, as the thesis's did. A browser is served when its page's
     origin (`https://play.example.org`) is one of `allowed_origins`, every browser when there is none; other
-    programs send no origin. `drain_spread_ms` is over how long clients come back that are sent away.
+    programs send no origin. `drain_spread_ms` is over how long clients come back that are sent away. The
+    journal takes at most `journal_max_entries` (reckon with 512 bytes each). With `audit` `writes` the audit
+    log leaves out those requests that changed nothing and did not fail.
     """
 
     region: str
@@ -102,6 +104,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     compression: Compression = Compression()
     resolver: ResolverSettings = ResolverSettings()
     feed: FeedSettings = FeedSettings()
+    journal_max_entries: Annotated[int, Meta(ge=10, le=100_000_000)] = 1_000_000
+    audit: Literal["all", "writes"] = "all"
 
 
 def load(path: Path) -> Settings:

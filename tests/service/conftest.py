@@ -192,16 +192,19 @@ def mariadb(directory: Path, password_file: Path) -> Iterator[SqlEndpoint]:
             contextlib.closing(pymysql.connect(unix_socket=str(sock), user="root", autocommit=True)) as root,
             root.cursor() as cursor,
         ):
-            cursor.execute("CREATE DATABASE market CHARACTER SET utf8mb4")
+            for database in ("market", "market_behind"):
+                cursor.execute(f"CREATE DATABASE {database} CHARACTER SET utf8mb4")
             for account, rights in (
                 ("market_migrate", "ALL"),
                 ("market_ledger", "SELECT, INSERT"),
                 ("test", "ALL"),
             ):
                 cursor.execute("CREATE USER %s@'127.0.0.1' IDENTIFIED BY %s", (account, password))
-                cursor.execute(f"GRANT {rights} ON market.* TO %s@'127.0.0.1'", (account,))
+                for database in ("market", "market_behind"):
+                    cursor.execute(f"GRANT {rights} ON {database}.* TO %s@'127.0.0.1'", (account,))
         endpoint = SqlEndpoint("127.0.0.1", port, "market_migrate", str(password_file))
         migrations.migrate(endpoint)
+        migrations.migrate(msgspec.structs.replace(endpoint, database="market_behind"))
         yield endpoint
     finally:
         end(server)
@@ -209,7 +212,7 @@ def mariadb(directory: Path, password_file: Path) -> Iterator[SqlEndpoint]:
 
 @pytest.fixture
 def sql(mariadb: SqlEndpoint, password_file: Path) -> Iterator[pymysql.cursors.Cursor]:
-    """A cursor that may do anything, on an empty ledger."""
+    """A cursor that may do anything; SQL is empty, and so is `market_behind`, a database that lags."""
     connection = pymysql.connect(
         host=mariadb.host,
         port=mariadb.port,
@@ -219,7 +222,9 @@ def sql(mariadb: SqlEndpoint, password_file: Path) -> Iterator[pymysql.cursors.C
         autocommit=True,
     )
     with contextlib.closing(connection), connection.cursor() as cursor:
-        cursor.execute("TRUNCATE predictions")
+        for database in ("market", "market_behind"):
+            for table in ("predictions", "journal", "commands", "journal_positions"):
+                cursor.execute(f"TRUNCATE {database}.{table}")
         yield cursor
 
 

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from market import keys, scripts
-from market.ledger import read_entry
+from market.journal import read_entry
 from market.settings import Settings
 from tests.service.client import prediction
 from tests.service.conftest import Client, Start, end, until
@@ -211,6 +211,9 @@ def test_what_is_no_prediction_is_put_aside_and_the_rest_goes_on(
     start: Start, settings: Settings, market: Client, sql: pymysql.cursors.Cursor
 ) -> None:
     correct: dict[str, str | int] = {
+        "kind": "prediction",
+        "amount": -1,
+        "balance": 0,
         "user": "u",
         "key": "k",
         "game": "g",
@@ -244,7 +247,7 @@ def test_a_key_that_stands_in_the_ledger_already_does_not_stop_it(
     command = start("ledger", settings, "--drain")
     assert command.process.wait(30) == 0
     assert count(sql) == 3
-    until(lambda: "stands in the ledger already" in command.log(), "the log")
+    until(lambda: "stands in SQL already" in command.log(), "the log")
 
 
 def test_acknowledged_entries_are_trimmed_but_for_the_youngest(
@@ -252,6 +255,9 @@ def test_acknowledged_entries_are_trimmed_but_for_the_youngest(
 ) -> None:
     for number in range(1000):
         entry = {
+            "kind": "prediction",
+            "amount": -1,
+            "balance": 0,
             "user": "u",
             "key": f"old-{number}",
             "game": "g",

@@ -1,4 +1,4 @@
-"""The parts that need no server: frames, tokens, keys, entries of the journal."""
+"""The parts that need no server: frames and tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from websockets.typing import Subprotocol
 
 from market import handshakes
 from market.frames import text_frame
-from market.ledger import read_entry
 from market.listening import listening
 from market.tokens import Identity, Signer, TokenError
 
@@ -47,15 +46,6 @@ def test_a_token_of_another_key_or_for_a_name_that_nobody_has_is_refused() -> No
     for name in ("", "a b", "x" * 65, "user-1\n"):
         with pytest.raises(TokenError):
             Signer(KEY).verify(Signer(KEY).issue(name, 60))
-
-
-@given(st.dictionaries(st.binary(max_size=8), st.binary(max_size=8), max_size=8))
-def test_a_journal_entry_is_a_row_or_nothing(fields: dict[bytes, bytes]) -> None:
-    assert read_entry(b"1-1", fields) is None
-    whole = {b"user": b"u", b"key": b"k", b"game": b"g", b"pool": b"p", b"option": b"1", b"stake": b"2"}
-    row = read_entry(b"1-1", fields | whole | {b"epoch": b"3"})
-    assert row is None or (row.place, row.option, row.stake) == ((3, 1, 1), 1, 2)
-    assert read_entry(b"1-1", whole | {b"epoch": b"3"}) is not None
 
 
 def test_a_listening_port_hands_down_that_dead_clients_are_found() -> None:

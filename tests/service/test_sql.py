@@ -16,10 +16,16 @@ from lab import certificates
 from lab.certificates import Certificates
 from market import migrations
 from market import sql as rows
+from market.journal import Entry
 from market.settings import Settings, SettingsError, SqlEndpoint
+from market.sql_history import entry_of
 from tests.service.conftest import end, free_port, until
 
-ROW = rows.Row(7, "1700000000000-3", "user-1", "key-1", "match-1", "winner", 2, 10**12)
+ENTRY = Entry(
+    *(7, "1700000000000-3", "prediction", "user-1", "key-1", "match-1", "winner", 2, 10**12),
+    amount=-(10**12),
+    balance=5,
+)
 
 
 def test_the_schema_is_made_once(mariadb: SqlEndpoint, sql: pymysql.cursors.Cursor) -> None:
@@ -47,37 +53,74 @@ def test_a_migration_says_what_it_could_not_reach(mariadb: SqlEndpoint) -> None:
         migrations.migrate(msgspec.structs.replace(mariadb, port=1))
 
 
-def test_a_row_is_written_once(settings: Settings, sql: pymysql.cursors.Cursor) -> None:
+def places(cursor: pymysql.cursors.Cursor, table: str) -> list[tuple[int, ...]]:
+    cursor.execute(f"SELECT epoch, journal_ms, journal_seq FROM {table} ORDER BY 1, 2, 3")  # noqa: S608
+    return list(cursor.fetchall())
+
+
+def test_an_entry_is_written_once(settings: Settings, sql: pymysql.cursors.Cursor) -> None:
     with contextlib.closing(rows.connect(settings.sql_master)) as connection:
-        assert rows.insert(connection, [ROW]) == 1
-        assert rows.insert(connection, [ROW, msgspec.structs.replace(ROW, epoch=8, key="key-2")]) == 1
-        assert rows.repeated_keys(connection, [ROW]) == []
+        assert rows.insert(connection, [ENTRY]) == []
+        assert rows.insert(connection, [ENTRY, msgspec.structs.replace(ENTRY, epoch=8, key="key-2")]) == []
     sql.execute("SELECT * FROM predictions WHERE epoch = 7")
     assert sql.fetchall() == ((7, 1_700_000_000_000, 3, "user-1", "key-1", "match-1", "winner", 2, 10**12),)
+    assert places(sql, "journal") == places(sql, "predictions")
+    sql.execute("SELECT * FROM journal WHERE epoch = 7")
+    assert sql.fetchall() == (
+        (7, 1_700_000_000_000, 3, "prediction", "user-1", "key-1", "match-1", "winner", 2, 10**12, -(10**12),
+         5, None),
+    )  # fmt: skip
 
 
-def test_a_key_is_in_the_ledger_once(settings: Settings, sql: pymysql.cursors.Cursor) -> None:
-    repeated = msgspec.structs.replace(ROW, epoch=8)
+def test_every_field_comes_back_as_it_was(settings: Settings, sql: pymysql.cursors.Cursor) -> None:
+    body = '{"text":"Ünïcode, \\"quotes\\" and \'more\' \\\\ 🎲","null":null}'
+    entry = Entry(2**40, "9007199254740993-7", "event", None, None, "match-1", body=body)
     with contextlib.closing(rows.connect(settings.sql_master)) as connection:
-        rows.insert(connection, [ROW])
-        assert rows.insert(connection, [repeated]) == 0
-        assert rows.repeated_keys(connection, [repeated]) == [repeated]
+        rows.insert(connection, [entry])
+    sql.execute("SELECT * FROM journal")
+    assert [entry_of(row) for row in sql.fetchall()] == [entry]
+
+
+def test_a_batch_of_commands_becomes_a_row_for_each(settings: Settings, sql: pymysql.cursors.Cursor) -> None:
+    body = '[["user-1","list_games",0,1700000000001,2],["","authenticate",4010,1700000000002,0]]'
+    entry = Entry(7, "1700000000000-4", "command", body=body)
+    with contextlib.closing(rows.connect(settings.sql_master)) as connection:
+        rows.insert(connection, [entry])
+        rows.insert(connection, [entry])
+    sql.execute("SELECT * FROM commands ORDER BY part")
+    assert sql.fetchall() == (
+        (7, 1_700_000_000_000, 4, 0, "user-1", "list_games", 0, 1_700_000_000_001, 2),
+        (7, 1_700_000_000_000, 4, 1, None, "authenticate", 4010, 1_700_000_000_002, 0),
+    )
+    assert places(sql, "journal") == []
+
+
+def test_a_key_is_among_the_predictions_once(settings: Settings, sql: pymysql.cursors.Cursor) -> None:
+    repeated = msgspec.structs.replace(ENTRY, epoch=8)
+    with contextlib.closing(rows.connect(settings.sql_master)) as connection:
+        rows.insert(connection, [ENTRY])
+        assert rows.insert(connection, [repeated]) == [repeated]
+    assert places(sql, "predictions") == [ENTRY.place]
+    assert places(sql, "journal") == [ENTRY.place, repeated.place]
 
 
 def test_names_are_compared_by_their_case(settings: Settings, sql: pymysql.cursors.Cursor) -> None:
     with contextlib.closing(rows.connect(settings.sql_master)) as connection:
-        other = msgspec.structs.replace(ROW, epoch=8, key="KEY-1")
-        assert rows.insert(connection, [ROW, other]) == 2
+        other = msgspec.structs.replace(ENTRY, epoch=8, key="KEY-1")
+        assert rows.insert(connection, [ENTRY, other]) == []
 
 
 def test_a_row_that_is_missing_without_a_reason_is_an_error(
     settings: Settings, sql: pymysql.cursors.Cursor
 ) -> None:
+    wrong = msgspec.structs.replace(ENTRY, epoch=9, stake=-1)
+    other = msgspec.structs.replace(ENTRY, epoch=8, key="key-2")
     with (
         contextlib.closing(rows.connect(settings.sql_master)) as connection,
-        pytest.raises(rows.LedgerError, match="7/1700000000000-3"),
+        pytest.raises(rows.LedgerError, match="9/1700000000000-3"),
     ):
-        rows.repeated_keys(connection, [ROW])
+        rows.insert(connection, [other, wrong])
+    assert places(sql, "journal") == places(sql, "predictions") == []
 
 
 @pytest.fixture(scope="module")

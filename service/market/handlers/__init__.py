@@ -6,17 +6,32 @@ and calls `done` exactly once. What belongs to a connection (authenticate, join,
 
 from __future__ import annotations
 
+import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from market.handlers import accounts, administration, channels, events, friends, games, orders, questions
+from market.audit import WRITES
+from market.handlers import (
+    accounts,
+    administration,
+    channels,
+    events,
+    friends,
+    games,
+    history,
+    orders,
+    questions,
+)
 from market.handlers.kinds import Handler
-from market.protocol import Reply, Request
-from market.store import Done, Failure
+from market.protocol import ErrorCode, Reply, Request
+from market.store import Done, Failure, failure
 from market.tokens import Identity
 
 if TYPE_CHECKING:
     from market.server import Api
+
+_log = logging.getLogger(__name__)
 
 HANDLERS: Final[dict[type[Request], Handler]] = {
     **games.HANDLERS,
@@ -27,21 +42,43 @@ HANDLERS: Final[dict[type[Request], Handler]] = {
     **friends.HANDLERS,
     **questions.HANDLERS,
     **orders.HANDLERS,
+    **history.HANDLERS,
 }
 """The handler of each kind of request."""
 
 
 def handle(api: Api, identity: Identity, request: Request, done: Done[Reply]) -> None:
-    """Answer a request, and count it."""
+    """Answer a request: counted, noted in the audit log, and held back while the journal is nearly full.
+
+    With more commands waiting for the audit log than may, it is refused with TOO_MANY_REQUESTS.
+    """
+    if api.audit.is_full:
+        api.audit.refused += 1
+        done(failure(ErrorCode.TOO_MANY_REQUESTS))
+        return
     begun_s = time.perf_counter()
     kind = type(request)
 
     def answered(result: Reply | Failure) -> None:
+        took_s = time.perf_counter() - begun_s
         code = int(result.code) if isinstance(result, Failure) else None
-        api.metrics.answered(str(kind.__struct_config__.tag), code, time.perf_counter() - begun_s)
+        api.metrics.answered(str(kind.__struct_config__.tag), code, took_s)
+        api.audit.answered(identity.user, request, result, took_s)
         done(result)
 
-    HANDLERS[kind](api, identity, request, answered)
+    delay_s = api.journal.delay_s() if kind in WRITES else 0.0
+    if kind in WRITES and (delay_s > 0 or api.journal.holds):
+        api.journal.hold(partial(_begin, api, identity, request, answered), delay_s)
+    else:
+        HANDLERS[kind](api, identity, request, answered)
+
+
+def _begin(api: Api, identity: Identity, request: Request, answered: Done[Reply]) -> None:
+    try:
+        HANDLERS[type(request)](api, identity, request, answered)
+    except Exception:
+        _log.exception("the handling of %s failed", type(request).__name__)
+        answered(failure(ErrorCode.INTERNAL))
 
 
 __all__ = ["HANDLERS", "Handler", "handle"]

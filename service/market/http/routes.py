@@ -11,7 +11,6 @@ import msgspec
 from msgspec import Struct
 
 from market import protocol
-from market.handlers import HANDLERS
 from market.protocol import ErrorCode, Request
 from market.store import Failure
 
@@ -42,7 +41,7 @@ class Route(Struct, frozen=True):
         )
 
 
-_DECLARED: Final = (
+ROUTES: Final = (
     Route("GET", "/v2/games", protocol.ListGames, protocol.Games),
     Route("PUT", "/v2/games/{game}", protocol.CreateGame, protocol.Accepted),
     Route("PUT", "/v2/games/{game}/status", protocol.SetGameStatus, protocol.Accepted),
@@ -79,8 +78,6 @@ _DECLARED: Final = (
     Route("POST", "/v2/events", protocol.SubmitEvent, protocol.Accepted),
     Route("POST", "/v2/events/several", protocol.SubmitEvents, protocol.EventsTaken),
 )
-
-ROUTES: Final = tuple(route for route in _DECLARED if route.request in HANDLERS)
 """Every operation that needs no open connection."""
 
 _PATTERNS: Final = [

@@ -24,6 +24,9 @@ HISTORY_LENGTH: Final = 256
 JOURNAL_LIMIT_DEFAULT: Final = 1_000_000
 """Entries of the journal at which writes are refused, unless Redis is told otherwise (some 250 MB)."""
 
+JOURNAL_ENTRY_BYTES: Final = 256
+"""What an entry of the journal may take in memory; commands, many to an entry, wait where it is more."""
+
 Command = tuple[str | int | bytes, ...]
 
 
@@ -43,6 +46,7 @@ def _constants() -> str:
         f"local RECEIPT_LIFETIME_MS = {RECEIPT_LIFETIME_MS}",
         f"local HISTORY_LENGTH = {HISTORY_LENGTH}",
         f"local JOURNAL_LIMIT_DEFAULT = {JOURNAL_LIMIT_DEFAULT}",
+        f"local JOURNAL_ENTRY_BYTES = {JOURNAL_ENTRY_BYTES}",
     ]
     return "\n".join(lines)
 
@@ -70,6 +74,12 @@ POOLS: Final = script("pools", "friends", flags="no-writes")
 RECENT: Final = script("recent", flags="no-writes")
 PRESENCE: Final = script("presence", "time", flags="no-writes")
 REPORT_PRESENCE: Final = script("report_presence", "time")
+AUDIT: Final = script("audit", "time", "journal")
+REPORT: Final = script("report", "time", "backlog")
+STANDING: Final = script("standing", "time", "backlog", flags="no-writes")
+POSITION: Final = script("position", "time", "backlog", flags="no-writes")
+TAIL: Final = script("tail", "time", "backlog", flags="no-writes")
+MUTUAL: Final = script("mutual", flags="no-writes")
 
 
 def evaluate(called: Script, *arguments: str | int | bytes) -> Command:

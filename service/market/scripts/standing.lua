@@ -1,0 +1,3 @@
+-- Tells how the journal stands, as backlog.lua says; reads only.
+
+return standing()
