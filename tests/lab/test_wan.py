@@ -24,6 +24,7 @@ from infra.regions import REGIONS, matrix
 from lab import tun, wanstats
 from lab.forwarding import REST_S
 from lab.wan import Endpoint, Impairment, routes
+from lab.wan_control import Effect
 from lab.wanstats import LATENESS_MS, StatsFile, WanStats
 from lab.world import Host, World, status
 from tests.lab.worlds import DISTANT, PAIR, eventually, inside, lab_name, receive, udp
@@ -58,7 +59,7 @@ class TestImpairment:
     def test_keeps_the_order_of_a_pair_and_never_hurries_a_packet(
         self, jitter_s: float, sent: list[float], seed: int
     ) -> None:
-        impairment = Impairment(jitter_s, 0.0, seed)
+        impairment = Impairment(Effect(0.0, 0.0, jitter_s), seed)
         released = [impairment.release(1, 2, due) for due in sent]
         times = [at for at in released if at is not None]
         assert len(times) == len(sent)
@@ -67,14 +68,14 @@ class TestImpairment:
 
     def test_the_same_seed_has_the_same_fate(self) -> None:
         def fate(seed: int) -> list[float | None]:
-            impairment = Impairment(0.1, 0.5, seed)
+            impairment = Impairment(Effect(0.5, 0.0, 0.1), seed)
             return [impairment.release(1, 2, float(number)) for number in range(50)]
 
         assert fate(7) == fate(7)
         assert fate(7) != fate(8)
 
     def test_loses_all_when_told_so(self) -> None:
-        impairment = Impairment(0.0, 1.0, 1)
+        impairment = Impairment(Effect(1.0, 0.0, 0.0), 1)
         assert {impairment.release(1, 2, float(i)) for i in range(100)} == {None}
 
 

@@ -1,0 +1,226 @@
+"""The proof after a fault: what the clients were told against what the market's books say. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from msgspec import Struct, field
+
+from lab.faults.history import History, Name
+from lab.faults.records import Pushed
+
+Place = tuple[int, str]
+"""Of a prediction in the journal: the epoch and the entry's id."""
+
+SHOWN: Final = 20
+"""Problems that are spelled out."""
+
+
+class Row(Struct, frozen=True, array_like=True):
+    """A prediction, as a row of the SQL master or an entry of the journal."""
+
+    user: str
+    key: str
+    pool: str
+    option: int
+    stake: int
+    epoch: int
+    journal_id: str
+
+    @property
+    def name(self) -> Name:
+        """Whose prediction it is, and its key."""
+        return self.user, self.key
+
+    @property
+    def place(self) -> Place:
+        """Where it is in the journal."""
+        return self.epoch, self.journal_id
+
+
+class Pool(Struct, frozen=True):
+    """The stakes on each option of a pool, and the number of its predictions."""
+
+    totals: list[int]
+    predictions: int
+
+
+class Books(Struct, frozen=True):
+    """What the market has on record after a drain; amounts in minor units.
+
+    Args:
+        rows: those of the SQL master.
+        journal: what is left of the journal, oldest first; the ledger trims what has become a row.
+        receipts: by name, the place that the Redis master would answer a repeated key with.
+        debited: by user, what was taken from the account.
+        pools: by name, the sums in the Redis master.
+    """
+
+    rows: Sequence[Row]
+    journal: Sequence[Row]
+    receipts: Mapping[Name, Place]
+    debited: Mapping[str, int]
+    pools: Mapping[str, Pool]
+
+
+class Verdict(Struct, frozen=True):
+    """What the proof found; it holds when all but the first and `skipped` are zero and money is conserved.
+
+    `acknowledged` predictions were answered with a receipt; `lost` of them are not in SQL, in the receipts or
+    in the part of the journal that is there still; `doubled` were taken more than once; `unexplained` rows
+    were never sent so, or were refused. `disordered` pushes came after a later one of their channel, or say
+    another thing than the same push said to another client. `skipped` pushes are missing between two that a
+    client received on one connection.
+    """
+
+    acknowledged: int
+    lost: int
+    doubled: int
+    unexplained: int
+    disordered: int
+    skipped: int
+    conserved: bool
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was lost, doubled, invented or reordered, and money is conserved."""
+        return self.conserved and not (self.lost or self.doubled or self.unexplained or self.disordered)
+
+
+def verify(history: History, books: Books) -> Verdict:
+    """Compares the clients' records with the books; both are from the beginning of the lab."""
+    lost = list(_lost(history, books))
+    doubled = list(_doubled(history, books))
+    unexplained = list(_unexplained(history, books))
+    disordered, skipped = [], 0
+    for problem in _reordered(history):
+        disordered.append(problem)
+    for pushes in history.pushed.values():
+        skipped += skips(pushes)
+    unbalanced = list(_unbalanced(books))
+    problems = [*lost, *doubled, *unexplained, *disordered, *unbalanced]
+    if len(problems) > SHOWN:
+        problems = [*problems[:SHOWN], f"and {len(problems) - SHOWN} more"]
+    return Verdict(
+        acknowledged=len({(receipt.user, receipt.key) for receipt in history.acknowledged}),
+        lost=len(lost),
+        doubled=len(doubled),
+        unexplained=len(unexplained),
+        disordered=len(disordered),
+        skipped=skipped,
+        conserved=not unbalanced,
+        problems=problems,
+    )
+
+
+def skips(pushes: Sequence[Pushed]) -> int:
+    """How many pushes are missing between those that one client received on one connection in one epoch."""
+    last: dict[tuple[int, str, int], int] = {}
+    missing = 0
+    for push in pushes:
+        channel = push.connection, push.pool, push.epoch
+        if channel in last:
+            missing += max(0, push.offset - last[channel] - 1)
+        last[channel] = push.offset
+    return missing
+
+
+def _lost(history: History, books: Books) -> Iterator[str]:
+    """Acknowledged predictions that are not on record where their receipt says, or not as they were sent."""
+    rows = {row.name: row for row in books.rows}
+    journal = {row.place: row for row in books.journal}
+    oldest = _order(books.journal[0].place) if books.journal else None
+    told = {(receipt.user, receipt.key): receipt for receipt in history.acknowledged}
+    for name, receipt in told.items():
+        sent, place = history.sent[name], (receipt.epoch, receipt.journal_id)
+        what = f"{name[1]} of {name[0]}, acknowledged at {place[0]}/{place[1]}"
+        expected = Row(sent.user, sent.key, sent.pool, sent.option, sent.stake, *place)
+        if rows.get(name) != expected:
+            yield f"lost: {what}, is in SQL {_shown(rows.get(name))}"
+        elif books.receipts.get(name) != place:
+            yield f"lost: {what}, has the receipt {books.receipts.get(name)}"
+        elif oldest and _order(place) >= oldest and journal.get(place) != expected:
+            yield f"lost: {what}, is in the journal {_shown(journal.get(place))}"
+
+
+def _doubled(history: History, books: Books) -> Iterator[str]:
+    """Predictions that are on record, or were acknowledged, at more than one place."""
+    places: defaultdict[Name, set[Place]] = defaultdict(set)
+    for receipt in history.acknowledged:
+        places[receipt.user, receipt.key].add((receipt.epoch, receipt.journal_id))
+    for row in (*books.rows, *books.journal):
+        places[row.name].add(row.place)
+    for name, place in books.receipts.items():
+        places[name].add(place)
+    twice = Counter(row.name for row in books.rows)
+    for name, found in places.items():
+        if len(found) > 1 or twice[name] > 1:
+            where = ", ".join(f"{epoch}/{entry}" for epoch, entry in sorted(found))
+            yield f"doubled: {name[1]} of {name[0]} is at {where}"
+
+
+def _unexplained(history: History, books: Books) -> Iterator[str]:
+    for row in books.rows:
+        sent = history.sent.get(row.name)
+        if sent is None or (sent.pool, sent.option, sent.stake) != (row.pool, row.option, row.stake):
+            yield f"unexplained: nobody sent {_shown(row)}"
+        elif row.name in history.refused:
+            yield f"unexplained: {_shown(row)} was refused with {history.refused[row.name]}"
+
+
+def _unbalanced(books: Books) -> Iterator[str]:
+    """Users, and options of pools, whose money is not that of the rows."""
+    staked: Counter[str] = Counter()
+    options: Counter[tuple[str, int]] = Counter()
+    counts: Counter[str] = Counter()
+    for row in books.rows:
+        staked[row.user] += row.stake
+        options[row.pool, row.option] += row.stake
+        counts[row.pool] += 1
+    for user in sorted(staked.keys() | books.debited.keys()):
+        if staked[user] != books.debited.get(user, 0):
+            yield f"money: {user} staked {staked[user]} and paid {books.debited.get(user, 0)}"
+    for name, pool in books.pools.items():
+        if counts[name] != pool.predictions:
+            yield f"money: the pool {name} counts {pool.predictions} predictions and has {counts[name]} rows"
+        for option, total in enumerate(pool.totals):
+            if options[name, option] != total:
+                yield f"money: option {option} of {name} has {total}, and its rows {options[name, option]}"
+    for name, _ in options.keys() - {(n, o) for n, p in books.pools.items() for o in range(len(p.totals))}:
+        yield f"money: there is no such option of {name}"
+
+
+def _reordered(history: History) -> Iterator[str]:
+    """Pushes that a client received after a later one, and pushes that differ from one client to another.
+
+    A client that comes back may get its last push again, on the new connection.
+    """
+    said: dict[tuple[str, int, int], str] = {}
+    for user, pushes in history.pushed.items():
+        last: dict[str, Pushed] = {}
+        for push in pushes:
+            place = push.epoch, push.offset
+            before = last.get(push.pool)
+            if before is not None:
+                earlier = before.epoch, before.offset
+                if place < earlier or (place == earlier and push.connection == before.connection):
+                    yield f"order: {user} received {push.pool} {place} after {earlier}"
+            last[push.pool] = push
+            if said.setdefault((push.pool, *place), push.content) != push.content:
+                yield f"order: {push.pool} {place} says one thing to {user} and another to others"
+
+
+def _order(place: Place) -> tuple[int, int, int]:
+    time_ms, _, sequence = place[1].partition("-")
+    return place[0], int(time_ms), int(sequence)
+
+
+def _shown(row: Row | None) -> str:
+    if row is None:
+        return "not at all"
+    return (
+        f"{row.key} of {row.user}: {row.stake} on {row.option} of {row.pool} at {row.epoch}/{row.journal_id}"
+    )
