@@ -29,7 +29,7 @@ FAULTS: Final = (
     Fault("sql-master-stopped", "the MariaDB master stands still", Stop("mariadb", "sql master"), 8),
     Fault("nginx-stopped", "Sydney's nginx stands still", Stop("nginx", "far node"), 8),
     Fault("region-cut-off", "Sydney is cut off", CutOff("far node"), 8, short=True),
-    Fault("region-cut-off-for-long", "Sydney is cut off for longer", CutOff("far node"), 30),
+    Fault("region-cut-off-for-long", "Sydney is cut off", CutOff("far node"), 30),
     Fault("home-cut-off", "the home region is cut off", CutOff("home node"), 8),
     Fault("packets-lost", "5 % of the packets are lost", Impair(loss=0.05), 8, short=True),
     Fault("packets-late", "packets take 0.4 to 0.8 s longer", Impair(delay_ms=400, jitter_ms=400), 10),
@@ -56,7 +56,7 @@ FAULTS: Final = (
     Fault(
         "ledger-clock-ahead", "the ledger's clock is 1 h ahead", SkewClock("ledger", "home machine", 3600), 8
     ),
-    Fault("slow-readers", "40 clients read nothing", Misbehave("slow readers", 40), 8, short=True),
+    Fault("slow-readers", "8 clients ask and read nothing", Misbehave("slow readers", 8), 12, short=True),
     Fault("half-open-clients", "100 clients stop half way", Misbehave("half-open", 100), 8, short=True),
     Fault("garbage-clients", "clients send what is no protocol", Misbehave("garbage", 20), 5, short=True),
 )

@@ -23,10 +23,10 @@ from urllib.parse import urlsplit
 import msgspec
 from websockets.frames import Frame, Opcode
 
-STEP_S: Final = 0.2
+STEP_S: Final = 0.1
 CONNECT_TIMEOUT_S: Final = 5.0
 RECEIVE_BUFFER_BYTES: Final = 4096
-REQUESTS_AT_ONCE: Final = 16
+REQUESTS_AT_ONCE: Final = 48
 PORT: Final = 443
 
 _TCP_REPAIR: Final = 19
@@ -152,14 +152,18 @@ def garbage(gate: Gate, count: int) -> Iterator[int]:
     kept: list[socket.socket] = []
     ended = 0
     while True:
-        while len(kept) < count:
-            connection = random.choice(makers)()
+        for _ in range(count - len(kept)):
+            try:
+                connection = random.choice(makers)()
+            except OSError:
+                continue
             connection.setblocking(False)
             kept.append(connection)
         for connection in list(kept):
             try:
                 connection.send(_noise(random))
-                connection.recv(4096)
+                if not connection.recv(4096):
+                    raise ConnectionResetError("the server has ended it")
             except (ssl.SSLWantWriteError, ssl.SSLWantReadError, BlockingIOError):
                 continue
             except OSError:
@@ -178,7 +182,7 @@ def _noise(random: Random) -> bytes:
             Frame(Opcode.TEXT, b"\xff\xfe").serialize(mask=True),
             Frame(Opcode.TEXT, b'{"type":' * 500).serialize(mask=True),
             Frame(Opcode.TEXT, b"{}").serialize(mask=False),
-            Frame(Opcode.TEXT, b"{}", rsv1=True).serialize(mask=True),
+            b"\xc1\x82" + bytes(4) + b"{}",
             b"\x81\xff" + b"\xff" * 12,
             b"GET /ws HTTP/1.1\r\n" + b"x" * 3000,
         )
