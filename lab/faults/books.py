@@ -19,11 +19,11 @@ def read(lab: Lab) -> Books:
         LabError: when the journal cannot be drained or a book cannot be read.
     """
     service.command(lab.site, "ledger", "--drain", account="market_ledger")
-    return parse(service.command(lab.site, "books", account="market_reader"))
+    return parse(service.command(lab.site, "inventory", account="market_reader"))
 
 
 def parse(text: str) -> Books:
-    """The books as `market books` prints them.
+    """The books as `market inventory` prints them.
 
     Raises:
         LabError: when a line is not of a known book.
@@ -45,5 +45,5 @@ def parse(text: str) -> Books:
             case ["sql", *fields]:
                 rows.append(msgspec.convert(fields, Row))
             case _:
-                raise LabError(f"`market books` says what is not understood: {line[:200]}")
+                raise LabError(f"`market inventory` says what is not understood: {line[:200]}")
     return books

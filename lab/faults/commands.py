@@ -151,6 +151,7 @@ def _line(found: Outcome) -> str:
     """What came of a fault, in a line, and what was wrong, one line each."""
     recovery = "-" if found.recovery_s is None else f"{found.recovery_s:.1f} s"
     lines = [f"{'ok' if found.passed else 'FAILED':<7}{found.fault:<26}served again after {recovery}"]
+    lines += [f"       {seen}" for seen in found.seen]
     if found.problem is not None:
         lines.append(f"  {found.problem}")
     if found.verdict is not None:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 
-from lab.faults.records import Acknowledged, Failed, Idle, Joined, Lost, Pushed, Record, Refused, Sent
+from lab.faults.records import (
+    Acknowledged,
+    Failed,
+    Idle,
+    Joined,
+    Lost,
+    Pushed,
+    Record,
+    Refused,
+    Sent,
+    StateLost,
+)
 
 Name = tuple[str, str]
 """A prediction's: its user and its key."""
@@ -21,7 +32,7 @@ class History:
         sent: by name, the predictions that were sent.
         acknowledged: the receipts, repeated ones too.
         refused: by name, the code of a prediction that was refused for good.
-        pushed: by user, the distributions in the order in which they were received.
+        received: by user, the pushes, and what was said about where they begin, as they came in.
         joined: the users that are connected now.
         drops: how often a connection that had joined ended, by close code.
         failures: how often a user could not connect, by reason.
@@ -32,7 +43,7 @@ class History:
         self.sent: dict[Name, Sent] = {}
         self.acknowledged: list[Acknowledged] = []
         self.refused: dict[Name, int] = {}
-        self.pushed: defaultdict[str, list[Pushed]] = defaultdict(list)
+        self.received: defaultdict[str, list[Joined | StateLost | Pushed]] = defaultdict(list)
         self.joined: set[str] = set()
         self.drops: Counter[int] = Counter()
         self.failures: Counter[str] = Counter()
@@ -44,6 +55,7 @@ class History:
         match record:
             case Joined():
                 self.joined.add(record.user)
+                self.received[record.user].append(record)
                 self._presence.append((record.at_s, 1))
             case Lost():
                 self.joined.discard(record.user)
@@ -57,8 +69,8 @@ class History:
                 self.acknowledged.append(record)
             case Refused():
                 self.refused[record.user, record.key] = record.code
-            case Pushed():
-                self.pushed[record.user].append(record)
+            case Pushed() | StateLost():
+                self.received[record.user].append(record)
             case Idle():
                 self._idle[record.pause] += 1
 

@@ -25,6 +25,7 @@ from lab.faults.actions import (
     Stop,
 )
 from lab.faults.places import FAR, machine
+from lab.files import tail
 from lab.lab import Lab
 from lab.site import Process
 from lab.topology import Topology
@@ -35,30 +36,35 @@ _FILLER: Final = "filler"
 
 
 @contextmanager
-def injected(lab: Lab, action: Action) -> Iterator[None]:
-    """Has the fault there within it; it is complete when this yields, and undone when it ends."""
+def injected(lab: Lab, action: Action) -> Iterator[list[str]]:
+    """Has the fault there within it; it is complete when this yields, and undone when it ends.
+
+    What is yielded says afterwards what was seen of the fault itself.
+    """
+    topology = lab.state.topology
+    seen: list[str] = []
     match action:
         case Kill(process, place):
             kill(_process(lab, process, place))
-            yield
+            yield seen
         case Stop(process, place):
             with _stopped(_process(lab, process, place)):
-                yield
+                yield seen
         case CutOff(place):
-            with _impaired(lab, cut_off(lab.state.topology, machine(lab.state.topology, place).region)):
-                yield
+            with _impaired(lab, cut_off(topology, machine(topology, place).region), seen):
+                yield seen
         case Impair(loss, delay_ms, jitter_ms):
-            with _impaired(lab, between_regions(lab.state.topology, loss, delay_ms, jitter_ms)):
-                yield
+            with _impaired(lab, between_regions(topology, loss, delay_ms, jitter_ms), seen):
+                yield seen
         case FillDisk():
-            with _full(lab.disk(lab.state.topology.redis_master.name) / "redis" / "data"):
-                yield
+            with _full(lab.disk(topology.redis_master.name) / "redis" / "data"):
+                yield seen
         case SkewClock(process, place, ahead_s):
             with _skewed(lab, _process(lab, process, place), ahead_s):
-                yield
+                yield seen
         case Misbehave(manners, connections):
-            with _intruders(lab, manners, connections):
-                yield
+            with _intruders(lab, manners, connections, seen):
+                yield seen
 
 
 def kill(process: Process) -> None:
@@ -115,12 +121,14 @@ def _stopped(process: Process) -> Iterator[None]:
 
 
 @contextmanager
-def _impaired(lab: Lab, rules: list[Rule]) -> Iterator[None]:
+def _impaired(lab: Lab, rules: list[Rule], seen: list[str]) -> Iterator[None]:
+    before = lab.world.wan_stats()
     lab.world.impair(rules)
     try:
         yield
     finally:
         lab.world.impair([])
+        seen.append(f"{lab.world.wan_stats().since(before).lost} packets were lost")
 
 
 @contextmanager
@@ -148,7 +156,7 @@ def _skewed(lab: Lab, process: Process, ahead_s: float) -> Iterator[None]:
 
 
 @contextmanager
-def _intruders(lab: Lab, manners: str, connections: int) -> Iterator[None]:
+def _intruders(lab: Lab, manners: str, connections: int, seen: list[str]) -> Iterator[None]:
     """Clients without manners in the far region; there when they have said so."""
     argv: list[str | Path] = [
         *(sys.executable, "-m", "lab.faults.intruder", manners, "--connections", str(connections)),
@@ -164,11 +172,16 @@ def _intruders(lab: Lab, manners: str, connections: int) -> Iterator[None]:
     )
     assert process.stdin is not None  # noqa: S101
     assert process.stdout is not None  # noqa: S101
+    log = lab.world.log(f"users-{FAR}", "intruder")
     try:
         if process.stdout.readline() != b"there\n":
-            log = lab.world.log(f"users-{FAR}", "intruder")
-            raise LabError(f"the clients without manners could not connect; see {log}")
+            raise LabError(f"the clients without manners could not connect:\n{tail(log)}")
         yield
+        process.stdin.close()
+        ended = process.stdout.read().strip().decode()
+        if not ended:
+            raise LabError(f"the clients without manners have failed:\n{tail(log)}")
+        seen.append(f"{ended} of their connections were ended by the server")
     finally:
         process.stdin.close()
         try:

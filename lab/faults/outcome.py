@@ -26,7 +26,8 @@ class Outcome(Struct, frozen=True):
         connected_after_s: how long after that everyone was connected for good; none when they were not.
         drops: connections that ended.
         failures: attempts to connect that failed.
-        skipped: pushes that are missing between two that a client received on one connection.
+        resets: how often a client was told that pushes are gone for good.
+        seen: what was seen of the fault itself.
         verdict: the proof, over everything since the lab came up; none when it could not be made.
         problem: what went wrong beside the proof; none when nothing did.
     """
@@ -40,7 +41,8 @@ class Outcome(Struct, frozen=True):
     connected_after_s: float | None = None
     drops: int = 0
     failures: int = 0
-    skipped: int = 0
+    resets: int = 0
+    seen: list[str] = field(default_factory=list)
     verdict: Verdict | None = None
     problem: str | None = None
 
@@ -92,7 +94,7 @@ def table(run: Run) -> str:
         "doubled",
         "served again after (s)",
         "all connected after (s)",
-        "skipped pushes",
+        "told of lost pushes",
         "",
     )
     lines = [_row(heading), _row("---" if index < 2 else "---:" for index in range(len(heading)))]
@@ -111,7 +113,7 @@ def _cells(outcome: Outcome) -> tuple[str, ...]:
         str(verdict.doubled) if verdict else "?",
         _seconds(outcome.recovery_s),
         _seconds(outcome.connected_after_s),
-        str(outcome.skipped),
+        str(outcome.resets),
         "" if outcome.passed else "FAILED",
     )
 

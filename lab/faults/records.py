@@ -15,10 +15,26 @@ class Event(Struct, frozen=True, array_like=True, tag_field="event"):
 
 
 class Joined(Event, frozen=True, tag="joined"):
-    """A user is connected and has joined the game; `connection` counts a user's connections."""
+    """A user is connected and has joined the game; `connection` counts a user's connections.
+
+    `state` is the server's word: `new`, `recovered` when all pushes after the last one that was received
+    follow, `lost` when they are gone and all pushes after (`epoch`, `offset`) follow.
+    """
 
     user: str
     connection: int
+    state: str
+    epoch: int
+    offset: int
+
+
+class StateLost(Event, frozen=True, tag="state_lost"):
+    """The server said that pushes up to this place are gone."""
+
+    user: str
+    connection: int
+    epoch: int
+    offset: int
 
 
 class Lost(Event, frozen=True, tag="lost"):
@@ -66,11 +82,10 @@ class Refused(Event, frozen=True, tag="refused"):
 
 
 class Pushed(Event, frozen=True, tag="pushed"):
-    """A distribution was received; `content` is what it says beside its place."""
+    """A push of the game was received; `content` is what it says beside its place."""
 
     user: str
     connection: int
-    pool: str
     epoch: int
     offset: int
     content: str
@@ -82,7 +97,7 @@ class Idle(Event, frozen=True, tag="idle"):
     pause: int
 
 
-Record = Joined | Lost | Failed | Sent | Acknowledged | Refused | Pushed | Idle
+Record = Joined | StateLost | Lost | Failed | Sent | Acknowledged | Refused | Pushed | Idle
 
 encode: Final = msgspec.json.Encoder().encode
 decode: Final = msgspec.json.Decoder(Record).decode

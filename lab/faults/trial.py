@@ -41,17 +41,18 @@ def trial(
     regions = concerned(fault, topology)
     load.resume()
     begun_s = time.monotonic()
-    skipped = before.verdict.skipped if before and before.verdict else 0
+    resets = before.verdict.resets if before and before.verdict else 0
     problem: str | None = None
     verdict: Verdict | None = None
     moment_s = begun_s
     counts = load.read(_counts)
+    seen: list[str] = []
     try:
         load.wait_until_served(topology.resolves_to, begun_s, STEADY_TIMEOUT_S)
         on_step(fault.what)
         begun_s = time.monotonic()
         counts = load.read(_counts)
-        with injected(lab, fault.action):
+        with injected(lab, fault.action) as seen:
             _pass(fault.lasts_s)
         moment_s = time.monotonic() if fault.lasts_s else begun_s
         on_step(f"after {fault.name}: waiting for everyone to be served")
@@ -79,7 +80,8 @@ def trial(
         connected_after_s=None if connected_after_s is None else round(connected_after_s, 3),
         drops=now[2] - counts[2],
         failures=now[3] - counts[3],
-        skipped=verdict.skipped - skipped if verdict else 0,
+        resets=verdict.resets - resets if verdict else 0,
+        seen=seen,
         verdict=verdict,
         problem=problem,
     )

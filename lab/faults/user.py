@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from random import Random
@@ -13,7 +14,7 @@ from msgspec import Struct
 from websockets.exceptions import InvalidHandshake
 
 from bench.client import Connection, Data, Target, reason
-from lab.faults.records import Acknowledged, Failed, Joined, Lost, Pushed, Record, Refused, Sent
+from lab.faults.records import Acknowledged, Failed, Joined, Lost, Pushed, Record, Refused, Sent, StateLost
 
 OPEN_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 5.0
@@ -26,6 +27,7 @@ MAX_STAKE: Final = 50
 _TRY_AGAIN: Final = (4290, *range(5000, 6000))
 """The errors after which the same request is sent again: the outcome is unknown, or it came too soon."""
 _NOT_JOINED: Final = 4030
+_PUSHES: Final = frozenset(("distribution", "pool_changed", "game_changed"))
 
 
 class Setting(NamedTuple):
@@ -46,14 +48,11 @@ class _Message(Struct, frozen=True):
     type: str
     id: int | None = None
     code: int = 0
-    pool: str = ""
+    state: str = "new"
     epoch: int = 0
     offset: int = 0
     journal_id: str = ""
     duplicate: bool = False
-    published_us: int = 0
-    totals: list[int] = []
-    predictions: int = 0
 
 
 _decode: Final = msgspec.json.Decoder(_Message).decode
@@ -84,6 +83,7 @@ class User:
         self._waiting: dict[int, _Waiting] = {}
         self._next_id = 0
         self._connections = 0
+        self._position: tuple[int, int] | None = None
         self._line: _Line | None = None
         self.placing = True
         """Whether new predictions are placed."""
@@ -168,9 +168,13 @@ class User:
             waiting.sent_s = time.monotonic()
             line.send(waiting.message)
 
-    def joined(self, line: _Line) -> None:
+    def joined(self, line: _Line, message: _Message) -> None:
         """The connection is of use: what waits is sent again."""
-        self._setting.record(Joined(time.monotonic(), self._name, line.number))
+        if self._position is None or message.state != "recovered":
+            self._position = (message.epoch, message.offset)
+        self._setting.record(
+            Joined(time.monotonic(), self._name, line.number, message.state, message.epoch, message.offset)
+        )
         for number in list(self._waiting):
             self._send(line, number)
 
@@ -202,29 +206,27 @@ class User:
             del self._waiting[message.id]
             self._setting.record(Refused(now_s, self._name, key, message.code))
 
-    def pushed(self, line: _Line, message: _Message) -> None:
-        """A distribution."""
-        content = f"{message.published_us} {message.totals} {message.predictions}"
-        self._setting.record(
-            Pushed(
-                time.monotonic(),
-                self._name,
-                line.number,
-                message.pool,
-                message.epoch,
-                message.offset,
-                content,
-            )
-        )
+    def pushed(self, line: _Line, message: _Message, text: bytes) -> None:
+        """A push of the game."""
+        place = self._position = (message.epoch, message.offset)
+        content = hashlib.sha256(text).hexdigest()[:16]
+        self._setting.record(Pushed(time.monotonic(), self._name, line.number, *place, content))
+
+    def lost(self, line: _Line, message: _Message) -> None:
+        """The server has lost pushes, and says where the game stands."""
+        place = self._position = (message.epoch, message.offset)
+        self._setting.record(StateLost(time.monotonic(), self._name, line.number, *place))
 
     def backoff(self) -> float:
         """The shortest delay before something is tried again (s), with jitter."""
         return self._random.uniform(0.5, 1) * BACKOFF_MIN_S
 
-    @property
-    def game(self) -> str:
-        """The game that it joins."""
-        return self._setting.game
+    def joining(self) -> dict[str, Any]:
+        """The request to join the game, without its id; a user who was there says what it has."""
+        request: dict[str, Any] = {"type": "join_game", "game": self._setting.game}
+        if self._position is not None:
+            request["since"] = {"epoch": self._position[0], "offset": self._position[1]}
+        return request
 
     def _repeat(self, line: _Line, number: int) -> None:
         if line is self._line:
@@ -255,7 +257,7 @@ class _Line:
     def join(self) -> None:
         """Ask for the game's distributions."""
         if self.connection.is_open:
-            self.send({"type": "join_game", "id": self._JOIN, "game": self._user.game})
+            self.send({**self._user.joining(), "id": self._JOIN})
 
     def send(self, message: dict[str, Any]) -> None:
         """Send a request."""
@@ -268,13 +270,15 @@ class _Line:
     def message(self, data: Data, now_ns: int) -> None:
         """See `bench.client.Listener`."""
         message = _decode(data)
-        if message.type == "distribution":
-            self._user.pushed(self, message)
+        if message.type in _PUSHES:
+            self._user.pushed(self, message, bytes(data))
+        elif message.type == "state_lost":
+            self._user.lost(self, message)
         elif message.id != self._JOIN:
             self._user.answered(self, message)
         elif message.type == "joined":
             self.joined = True
-            self._user.joined(self)
+            self._user.joined(self, message)
         else:
             asyncio.get_running_loop().call_later(self._user.backoff(), self.join)
 

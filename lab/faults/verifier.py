@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from lab.faults.history import History, Name
-from lab.faults.records import Pushed
+from lab.faults.records import Joined, Pushed, StateLost
 
 Place = tuple[int, str]
 """Of a prediction in the journal: the epoch and the entry's id."""
@@ -66,13 +67,13 @@ class Books(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """What the proof found; it holds when all but the first and `skipped` are zero and money is conserved.
+    """What the proof found; it holds when all but `acknowledged` and `resets` is zero and money is conserved.
 
     `acknowledged` predictions were answered with a receipt; `lost` of them are not in SQL, in the receipts or
     in the part of the journal that is there still; `doubled` were taken more than once; `unexplained` rows
-    were never sent so, or were refused. `disordered` pushes came after a later one of their channel, or say
-    another thing than the same push said to another client. `skipped` pushes are missing between two that a
-    client received on one connection.
+    were never sent so, or were refused. `disordered` pushes came after a later one of their game, or say
+    another thing than the same push said to another client; `skipped` ones never came although later ones
+    did and the client was not told. `resets` counts how often a client was told that pushes are gone.
     """
 
     acknowledged: int
@@ -81,13 +82,15 @@ class Verdict(Struct, frozen=True):
     unexplained: int
     disordered: int
     skipped: int
+    resets: int
     conserved: bool
     problems: list[str] = field(default_factory=list)
 
     @property
     def holds(self) -> bool:
-        """Whether nothing was lost, doubled, invented or reordered, and money is conserved."""
-        return self.conserved and not (self.lost or self.doubled or self.unexplained or self.disordered)
+        """Whether nothing was lost, doubled, invented, reordered or skipped, and money is conserved."""
+        wrong = self.lost, self.doubled, self.unexplained, self.disordered, self.skipped
+        return self.conserved and not any(wrong)
 
 
 def verify(history: History, books: Books) -> Verdict:
@@ -95,13 +98,12 @@ def verify(history: History, books: Books) -> Verdict:
     lost = list(_lost(history, books))
     doubled = list(_doubled(history, books))
     unexplained = list(_unexplained(history, books))
-    disordered, skipped = [], 0
-    for problem in _reordered(history):
-        disordered.append(problem)
-    for pushes in history.pushed.values():
-        skipped += skips(pushes)
+    orders = [follow(received) for received in history.received.values()]
+    disordered = [problem for order in orders for problem in order.disordered]
+    disordered += _contradictions(history)
+    skipped = [problem for order in orders for problem in order.skipped]
     unbalanced = list(_unbalanced(books))
-    problems = [*lost, *doubled, *unexplained, *disordered, *unbalanced]
+    problems = [*lost, *doubled, *unexplained, *disordered, *skipped, *unbalanced]
     if len(problems) > SHOWN:
         problems = [*problems[:SHOWN], f"and {len(problems) - SHOWN} more"]
     return Verdict(
@@ -110,22 +112,51 @@ def verify(history: History, books: Books) -> Verdict:
         doubled=len(doubled),
         unexplained=len(unexplained),
         disordered=len(disordered),
-        skipped=skipped,
+        skipped=sum(order.missing for order in orders),
+        resets=sum(order.resets for order in orders),
         conserved=not unbalanced,
         problems=problems,
     )
 
 
-def skips(pushes: Sequence[Pushed]) -> int:
-    """How many pushes are missing between those that one client received on one connection in one epoch."""
-    last: dict[tuple[int, str, int], int] = {}
-    missing = 0
-    for push in pushes:
-        channel = push.connection, push.pool, push.epoch
-        if channel in last:
-            missing += max(0, push.offset - last[channel] - 1)
-        last[channel] = push.offset
-    return missing
+@dataclasses.dataclass
+class Order:
+    """What is wrong with the order in which one client received a game's pushes.
+
+    `missing` pushes were skipped; `resets` counts the times that the client was told so.
+    """
+
+    disordered: list[str] = dataclasses.field(default_factory=list)
+    skipped: list[str] = dataclasses.field(default_factory=list)
+    missing: int = 0
+    resets: int = 0
+
+
+def follow(received: Sequence[Joined | StateLost | Pushed]) -> Order:
+    """Follows what one client received: each push has to be the next one after where the client stands.
+
+    It stands where the first answer to its joining says; then at its last push, over all its connections,
+    unless the server says that pushes are gone.
+    """
+    order = Order()
+    here: tuple[int, int] | None = None
+    for record in received:
+        there = record.epoch, record.offset
+        match record:
+            case Joined(state="recovered") if here is not None:
+                pass
+            case Joined() | StateLost():
+                order.resets += here is not None
+                here = there
+            case Pushed():
+                if here is not None and there <= here:
+                    order.disordered.append(f"order: {record.user} received {there} after {here}")
+                    continue
+                if here is None or there != (here[0], here[1] + 1):
+                    order.skipped.append(f"order: {record.user} received {there} after {here}")
+                    order.missing += max(1, there[1] - here[1] - 1 if here and here[0] == there[0] else 1)
+                here = there
+    return order
 
 
 def _lost(history: History, books: Books) -> Iterator[str]:
@@ -193,24 +224,14 @@ def _unbalanced(books: Books) -> Iterator[str]:
         yield f"money: there is no such option of {name}"
 
 
-def _reordered(history: History) -> Iterator[str]:
-    """Pushes that a client received after a later one, and pushes that differ from one client to another.
-
-    A client that comes back may get its last push again, on the new connection.
-    """
-    said: dict[tuple[str, int, int], str] = {}
-    for user, pushes in history.pushed.items():
-        last: dict[str, Pushed] = {}
-        for push in pushes:
-            place = push.epoch, push.offset
-            before = last.get(push.pool)
-            if before is not None:
-                earlier = before.epoch, before.offset
-                if place < earlier or (place == earlier and push.connection == before.connection):
-                    yield f"order: {user} received {push.pool} {place} after {earlier}"
-            last[push.pool] = push
-            if said.setdefault((push.pool, *place), push.content) != push.content:
-                yield f"order: {push.pool} {place} says one thing to {user} and another to others"
+def _contradictions(history: History) -> Iterator[str]:
+    """Pushes that do not say the same to all clients."""
+    said: dict[tuple[int, int], str] = {}
+    for user, received in history.received.items():
+        for record in received:
+            place = record.epoch, record.offset
+            if isinstance(record, Pushed) and said.setdefault(place, record.content) != record.content:
+                yield f"order: {place} says one thing to {user} and another to others"
 
 
 def _order(place: Place) -> tuple[int, int, int]:

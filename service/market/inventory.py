@@ -1,4 +1,4 @@
-"""The books of a market as they stand: accounts, pools, receipts and journal in Redis, rows in SQL.
+"""All that a market has on record, as it stands: accounts, pools, receipts and journal in Redis, rows in SQL.
 
 For those who have to prove that nothing was lost or taken twice: `dump` has the sums, this each entry.
 """
@@ -20,12 +20,12 @@ from market.settings import Settings
 
 CHUNK: Final = 1000
 
-_RECEIPT: Final = re.compile(r"[^|]*\|(\S+) (\S+) \S+")
-"""As the script `place` keeps it: what was placed, its epoch, its journal id, the balance after it."""
+_RECEIPT: Final = re.compile(r"[^|]*\|(\S+) (\S+) .+")
+"""As the scripts keep it: what was asked for, the epoch, the journal id, and what is no matter here."""
 
 
-class Entry(Struct, frozen=True, array_like=True, tag_field="book"):
-    """What every line has: the book that it is of."""
+class Entry(Struct, frozen=True, array_like=True, tag_field="of"):
+    """What every line has: what it is an entry of."""
 
 
 class Account(Entry, frozen=True, tag="account"):
@@ -70,7 +70,7 @@ class Row(Prediction, frozen=True, tag="sql"):
 
 
 def entries(settings: Settings) -> Iterator[Entry]:
-    """Every entry of the books, those of the journal and of SQL in their order; raises `DumpError`."""
+    """Every entry, those of the journal and of SQL in their order; raises `DumpError`."""
     try:
         with closing(redis_client(settings.redis_master)) as client:
             yield from _accounts(client)
