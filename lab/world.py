@@ -120,7 +120,7 @@ class World:
         try:
             world._make_hosts()
             pairs = [(a, b, rtt) for (a, b), rtt in rtt_ms.items()]
-            world._start_wan(pairs, jitter_ms, loss, seed, adjustable=adjustable)
+            world._start_wan(pairs, jitter_ms, loss, seed, adjustable)
             world._start_dns(records or {}, ttl_s)
         except BaseException:
             world.close()
@@ -289,7 +289,6 @@ class World:
         jitter_ms: float,
         loss: float,
         seed: int,
-        *,
         adjustable: bool,
     ) -> None:
         hosts = [wan.Endpoint(self.namespace(h.name), h.region, h.address) for h in self.hosts.values()]

@@ -152,11 +152,17 @@ def follow(received: Sequence[Joined | StateLost | Pushed]) -> Order:
                 if here is not None and there <= here:
                     order.disordered.append(f"order: {record.user} received {there} after {here}")
                     continue
-                if here is None or there != (here[0], here[1] + 1):
+                if not (here and _next_to(here, there)):
                     order.skipped.append(f"order: {record.user} received {there} after {here}")
-                    order.missing += max(1, there[1] - here[1] - 1 if here and here[0] == there[0] else 1)
+                    before = here[1] if here and here[0] == there[0] else 0
+                    order.missing += max(1, there[1] - before - 1)
                 here = there
     return order
+
+
+def _next_to(here: tuple[int, int], there: tuple[int, int]) -> bool:
+    """Whether a push is the next one; a game of which nothing was sent yet stands at (0, 0)."""
+    return there[1] == here[1] + 1 and (there[0] == here[0] or here == (0, 0))
 
 
 def _lost(history: History, books: Books) -> Iterator[str]:
