@@ -1,4 +1,4 @@
-"""The command line: what `seed`, `tokens`, `dump`, `inventory` and `migrate` print, and how a mistake is told."""
+"""The command line: what its commands print, and how a mistake is told."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pymysql
@@ -57,8 +58,8 @@ def test_dump_shows_the_sums_and_every_row_and_inventory_each_entry(
 ) -> None:
     server = serve(settings)
 
-    async def scenario() -> list[object]:
-        rows: list[object] = []
+    async def scenario() -> list[list[Any]]:
+        rows: list[list[Any]] = []
         async with connected(server.path, signer.issue("user-3", 60)) as client:
             await client.ask(JOIN)
             for number in range(4):

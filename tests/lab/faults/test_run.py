@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import dataclasses
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -47,7 +46,7 @@ def fault(name: str) -> Fault:
 
 
 @pytest.mark.timeout(180)
-def test_nothing_is_lost_when_the_master_is_killed_and_when_its_disk_is_full(root: Path) -> None:
+def test_nothing_is_lost_when_the_redis_master_is_killed(root: Path) -> None:
     name = lab_name()
     drill = Drill(
         architecture=load("baseline", PROJECT),
@@ -61,20 +60,18 @@ def test_nothing_is_lost_when_the_master_is_killed_and_when_its_disk_is_full(roo
         root=root,
     )
     try:
-        disk_full = dataclasses.replace(fault("journal-disk-full"), lasts_s=1.5)
-        found = run(drill, [fault("redis-master-killed"), disk_full])
-        killed, full = found.outcomes
-        assert (killed.problem, full.problem) == (None, None)
+        found = run(drill, [fault("redis-master-killed")])
+        (killed,) = found.outcomes
+        assert killed.problem is None
         assert killed.verdict is not None
-        assert full.verdict is not None
-        assert (killed.verdict.problems, full.verdict.problems) == ([], [])
+        assert killed.verdict.problems == []
         assert found.passed
-        assert full.verdict.acknowledged > killed.verdict.acknowledged > 0
+        assert killed.verdict.acknowledged > killed.acknowledged > 0
         assert killed.connected_after_s is not None
-        assert set(killed.served_after_s) == set(full.served_after_s) == set(REGIONS)
+        assert set(killed.served_after_s) == set(REGIONS)
         written = (root / "out" / "records-0.jsonl").read_bytes().splitlines()
         receipts = [r for r in map(records.decode, written) if isinstance(r, Acknowledged)]
-        assert len({(r.user, r.key) for r in receipts}) >= full.verdict.acknowledged
+        assert len({(r.user, r.key) for r in receipts}) >= killed.verdict.acknowledged
         assert namespaces.existing(f"{name}.") == []
         assert mounts.below(root) == []
     finally:
