@@ -233,16 +233,16 @@ class Lab:
                     f"{process.title} ended with status {status}; the end of its log:\n{tail(process.log)}"
                 )
 
-    def process(self, machine: str, name: str) -> Process:
-        """The process of that name that a machine runs now.
+    def processes(self, machine: str, name: str) -> list[Process]:
+        """The process of that name that a machine runs now; with `*` all of its processes.
 
         Raises:
             UnknownNameError: when it runs none.
         """
-        for process in self._processes:
-            if (process.machine.name, process.name) == (machine, name):
-                return process
-        raise UnknownNameError(f"the machine {machine} runs no process {name}")
+        found = [p for p in self._processes if p.machine.name == machine and name in ("*", p.name)]
+        if not found:
+            raise UnknownNameError(f"the machine {machine} runs no process {name}")
+        return found
 
     def supervised(self) -> Supervisor:
         """Within it, what ends is started again, and `check` has nothing to say."""

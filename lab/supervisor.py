@@ -7,8 +7,8 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -24,6 +24,8 @@ RESTART_S: Final[Mapping[str, float]] = {
 """How long after its end a process is started again: `RestartSec` of the image's units."""
 
 _OTHERS_RESTART_S: Final = 1.0
+_HELD_S: Final = 0.05
+"""How often one that is held back is looked at."""
 
 
 class Supervisor:
@@ -39,7 +41,18 @@ class Supervisor:
         self._processes = processes
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
         self._woken, self._wake = os.pipe()
+        self._held: set[tuple[str, str]] = set()
         self._defect: BaseException | None = None
+
+    @contextmanager
+    def held(self, processes: Iterable[Process]) -> Iterator[None]:
+        """Keeps the processes, of which each may end within it, from being started again until it ends."""
+        names = {(process.machine.name, process.name) for process in processes}
+        self._held |= names
+        try:
+            yield
+        finally:
+            self._held -= names
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -76,9 +89,14 @@ class Supervisor:
                     index = handles.pop(descriptor)
                     due.append((time.monotonic() + self._end_rest(self._processes[index]), index))
                 due.sort()
-                while due and due[0][0] <= time.monotonic():
+                now_s = time.monotonic()
+                while due and due[0][0] <= now_s:
                     index = due.pop(0)[1]
-                    started = self._site.start_again(self._processes[index])
+                    process = self._processes[index]
+                    if (process.machine.name, process.name) in self._held:
+                        due.append((time.monotonic() + _HELD_S, index))
+                        continue
+                    started = self._site.start_again(process)
                     self._processes[index] = started
                     handles[self._handle(poll, started)] = index
         finally:

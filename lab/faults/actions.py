@@ -15,7 +15,10 @@ Manners = Literal["slow readers", "half-open", "garbage"]
 
 @dataclass(frozen=True)
 class Kill:
-    """SIGKILL to a process and all that it started."""
+    """SIGKILL to a process and all that it started; a fault that lasts keeps it from being started again.
+
+    `*` are all processes of the machine.
+    """
 
     process: str
     place: Place

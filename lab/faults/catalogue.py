@@ -20,6 +20,10 @@ FAULTS: Final = (
     Fault("sql-master-killed", "the MariaDB master is killed", Kill("mariadb", "sql master"), short=True),
     Fault("sql-replica-killed", "a MariaDB replica is killed", Kill("mariadb", "sql replica"), short=True),
     Fault("nginx-killed", "Sydney's nginx is killed", Kill("nginx", "far node"), short=True),
+    Fault("redis-master-down", "the Redis master is killed and stays down", Kill("redis", "redis master"), 8),
+    Fault("sql-master-down", "the MariaDB master is killed and stays down", Kill("mariadb", "sql master"), 8),
+    Fault("core-down", "the machine of the ledger fails", Kill("*", "home machine"), 8),
+    Fault("node-down", "Sydney's node fails", Kill("*", "far node"), 8, short=True),
     Fault("api-stopped", "an API process of Sydney stands still", Stop("api-0", "far node"), 8, short=True),
     Fault("ledger-stopped", "the ledger stands still", Stop("ledger", "home machine"), 8),
     Fault(

@@ -6,16 +6,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final
 
 from lab import clocks
 from lab.errors import LabError
 from lab.faults.actions import (
-    Action,
     CutOff,
+    Fault,
     FillDisk,
     Impair,
     Kill,
@@ -28,6 +28,7 @@ from lab.faults.places import FAR, machine
 from lab.files import tail
 from lab.lab import Lab
 from lab.site import Process
+from lab.supervisor import Supervisor
 from lab.topology import Topology
 from lab.wan_control import Rule
 
@@ -36,19 +37,22 @@ _FILLER: Final = "filler"
 
 
 @contextmanager
-def injected(lab: Lab, action: Action) -> Iterator[list[str]]:
+def injected(lab: Lab, supervisor: Supervisor, fault: Fault) -> Iterator[list[str]]:
     """Has the fault there within it; it is complete when this yields, and undone when it ends.
 
     What is yielded says afterwards what was seen of the fault itself.
     """
     topology = lab.state.topology
     seen: list[str] = []
-    match action:
+    match fault.action:
         case Kill(process, place):
-            kill(_process(lab, process, place))
-            yield seen
+            doomed = _processes(lab, process, place)
+            with supervisor.held(doomed) if fault.lasts_s else nullcontext():
+                for each in doomed:
+                    kill(each)
+                yield seen
         case Stop(process, place):
-            with _stopped(_process(lab, process, place)):
+            with _stopped(_processes(lab, process, place)):
                 yield seen
         case CutOff(place):
             with _impaired(lab, cut_off(topology, machine(topology, place).region), seen):
@@ -60,7 +64,7 @@ def injected(lab: Lab, action: Action) -> Iterator[list[str]]:
             with _full(lab.disk(topology.redis_master.name) / "redis" / "data"):
                 yield seen
         case SkewClock(process, place, ahead_s):
-            with _skewed(lab, _process(lab, process, place), ahead_s):
+            with _skewed(lab, _processes(lab, process, place), ahead_s):
                 yield seen
         case Misbehave(manners, connections):
             with _intruders(lab, manners, connections, seen):
@@ -106,18 +110,20 @@ def between_regions(topology: Topology, loss: float, delay_ms: float, jitter_ms:
     ]
 
 
-def _process(lab: Lab, name: str, place: Place) -> Process:
-    return lab.process(machine(lab.state.topology, place).name, name)
+def _processes(lab: Lab, name: str, place: Place) -> list[Process]:
+    return lab.processes(machine(lab.state.topology, place).name, name)
 
 
 @contextmanager
-def _stopped(process: Process) -> Iterator[None]:
-    os.killpg(process.popen.pid, signal.SIGSTOP)
+def _stopped(processes: Sequence[Process]) -> Iterator[None]:
     try:
+        for process in processes:
+            os.killpg(process.popen.pid, signal.SIGSTOP)
         yield
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.popen.pid, signal.SIGCONT)
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.killpg(process.popen.pid, signal.SIGCONT)
 
 
 @contextmanager
@@ -146,13 +152,15 @@ def _full(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _skewed(lab: Lab, process: Process, ahead_s: float) -> Iterator[None]:
-    clock = lab.site.clock(process.machine, process.name)
-    clocks.set_clock(clock, ahead_s)
+def _skewed(lab: Lab, processes: Sequence[Process], ahead_s: float) -> Iterator[None]:
+    files = [lab.site.clock(process.machine, process.name) for process in processes]
     try:
+        for file in files:
+            clocks.set_clock(file, ahead_s)
         yield
     finally:
-        clocks.set_clock(clock, 0.0)
+        for file in files:
+            clocks.set_clock(file, 0.0)
 
 
 @contextmanager

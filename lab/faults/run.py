@@ -17,6 +17,7 @@ from lab.faults.load import Load
 from lab.faults.outcome import Outcome, Run
 from lab.faults.trial import STEADY_TIMEOUT_S, trial
 from lab.lab import NAME, ROOT, Lab
+from lab.supervisor import Supervisor
 
 SPARE_ACCOUNTS: Final = 200
 """Accounts beside the load's, for clients without manners."""
@@ -79,10 +80,10 @@ def run(
     fault = _next(remaining, until_s)
     while fault is not None:
         with ExitStack() as stack:
-            load, lab = _prepare(drill, stack, len(outcomes), on_step)
+            lab, supervisor, load = _prepare(drill, stack, len(outcomes), on_step)
             before: Outcome | None = None
             while fault is not None:
-                outcome = trial(lab, load, fault, before, on_step)
+                outcome = trial(lab, supervisor, load, fault, before, on_step)
                 outcomes.append(outcome)
                 on_outcome(outcome)
                 fault = _next(remaining, until_s)
@@ -101,7 +102,9 @@ def run(
     )
 
 
-def _prepare(drill: Drill, stack: ExitStack, number: int, on_step: Callable[[str], None]) -> tuple[Load, Lab]:
+def _prepare(
+    drill: Drill, stack: ExitStack, number: int, on_step: Callable[[str], None]
+) -> tuple[Lab, Supervisor, Load]:
     lab = stack.enter_context(
         Lab.up(
             drill.architecture,
@@ -113,14 +116,14 @@ def _prepare(drill: Drill, stack: ExitStack, number: int, on_step: Callable[[str
             on_step=on_step,
         )
     )
-    stack.enter_context(lab.supervised())
+    supervisor = stack.enter_context(lab.supervised())
     records = drill.directory / f"records-{number}.jsonl"
     load = stack.enter_context(
         Load(lab, users=drill.users, every_s=drill.every_s, seed=drill.seed, records=records)
     )
     on_step("waiting for the users")
     load.wait_until("the users are not connected", lambda history: history.complete, STEADY_TIMEOUT_S)
-    return load, lab
+    return lab, supervisor, load
 
 
 def _next(faults: Iterable[Fault], until_s: float | None) -> Fault | None:

@@ -17,6 +17,7 @@ from lab.faults.outcome import Outcome
 from lab.faults.places import concerned
 from lab.faults.verifier import Verdict, verify
 from lab.lab import Lab
+from lab.supervisor import Supervisor
 
 WATCH_S: Final = 3.0
 """How long after a fault the load goes on at least: what breaks late is seen, and a distribution goes out."""
@@ -26,12 +27,18 @@ ANSWERS_TIMEOUT_S: Final = 40.0
 
 
 def trial(
-    lab: Lab, load: Load, fault: Fault, before: Outcome | None, on_step: Callable[[str], None]
+    lab: Lab,
+    supervisor: Supervisor,
+    load: Load,
+    fault: Fault,
+    before: Outcome | None,
+    on_step: Callable[[str], None],
 ) -> Outcome:
     """Puts a fault on a lab under load and proves what is left of it.
 
     Args:
-        lab: supervised.
+        lab: what is broken.
+        supervisor: of the lab; at work.
         load: of the lab; paused at the end, and resumed at the beginning.
         fault: what strikes.
         before: the outcome of the one before, None for the first: what is cumulative is counted from there.
@@ -52,7 +59,7 @@ def trial(
         on_step(fault.what)
         begun_s = time.monotonic()
         counts = load.read(_counts)
-        with injected(lab, fault.action) as seen:
+        with injected(lab, supervisor, fault) as seen:
             _pass(fault.lasts_s)
         moment_s = time.monotonic() if fault.lasts_s else begun_s
         on_step(f"after {fault.name}: waiting for everyone to be served")

@@ -26,9 +26,9 @@ def places_of(stack: str) -> Topology:
     return topology(load(stack, PROJECT), matrix("2017"))
 
 
-def test_every_fault_has_a_name_of_its_own_and_a_kind_that_lasts_has_a_duration() -> None:
+def test_every_fault_has_a_name_of_its_own_and_only_a_kill_may_be_a_moment() -> None:
     assert len(BY_NAME) == len(catalogue.FAULTS)
-    assert all((fault.lasts_s > 0) != isinstance(fault.action, Kill) for fault in catalogue.FAULTS)
+    assert all(fault.lasts_s > 0 or isinstance(fault.action, Kill) for fault in catalogue.FAULTS)
 
 
 def test_geo_ii_has_something_for_every_fault_to_strike() -> None:
