@@ -92,7 +92,7 @@ class Load:
                     raise LoadError(self._ended)
                 left_s = deadline_s - time.monotonic()
                 if left_s <= 0:
-                    raise LoadError(f"{what}: not within {timeout_s:g} s; {self._missing()}")
+                    raise LoadError(f"{what} in time; {self._missing()}")
                 self._changed.wait(left_s)
 
     def wait_until_served(self, regions: Collection[str], moment_s: float, timeout_s: float) -> None:
@@ -105,7 +105,7 @@ class Load:
         def served(history: History) -> bool:
             return history.complete and history.served(regions, moment_s)
 
-        self.wait_until("the users are not served", served, timeout_s)
+        self.wait_until(f"the users of {', '.join(regions)} were not served", served, timeout_s)
 
     def pause(self, timeout_s: float) -> None:
         """Has no new prediction placed; returns when none waits for its answer any more.
@@ -118,7 +118,7 @@ class Load:
         regions = len(self._generators)
         pause = self._pauses
         self.wait_until(
-            "predictions have no answer", lambda history: history.idle(pause) == regions, timeout_s
+            "some predictions were not answered", lambda history: history.idle(pause) == regions, timeout_s
         )
 
     def resume(self) -> None:

@@ -122,7 +122,7 @@ def _prepare(
         Load(lab, users=drill.users, every_s=drill.every_s, seed=drill.seed, records=records)
     )
     on_step("waiting for the users")
-    load.wait_until("the users are not connected", lambda history: history.complete, STEADY_TIMEOUT_S)
+    load.wait_until("the users were not connected", lambda history: history.complete, STEADY_TIMEOUT_S)
     return lab, supervisor, load
 
 

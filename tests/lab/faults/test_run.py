@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import configparser
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from infra.regions import REGIONS, matrix
@@ -19,17 +17,9 @@ from lab.faults.actions import Fault
 from lab.faults.records import Acknowledged
 from lab.faults.run import Drill, run
 from lab.lab import destroy
-from lab.supervisor import RESTART_S
 from tests.lab.worlds import lab_name
 
 PROJECT = Path(__file__).parents[3]
-UNITS = {
-    "api": "market-api@",
-    "ledger": "market-ledger",
-    "redis": "redis-server",
-    "mariadb": "mariadb",
-    "nginx": "nginx",
-}
 
 
 @pytest.fixture
@@ -76,16 +66,3 @@ def test_nothing_is_lost_when_the_redis_master_is_killed(root: Path) -> None:
         assert mounts.below(root) == []
     finally:
         destroy(name, root)
-
-
-@pytest.mark.parametrize(("process", "unit"), UNITS.items())
-def test_a_process_is_started_again_as_soon_as_on_the_image(process: str, unit: str) -> None:
-    path = PROJECT / "ami" / "rootfs" / "etc" / "systemd" / "system" / f"{unit}.service"
-    parsed = configparser.ConfigParser(strict=False, interpolation=None)
-    parsed.optionxform = str  # type: ignore[assignment, method-assign]
-    parsed.read_string(path.read_text(encoding="utf-8"))
-    assert parsed["Service"]["Restart"] == "always"
-    assert (
-        msgspec.convert(parsed["Service"]["RestartSec"].removesuffix("s"), float, strict=False)
-        == (RESTART_S[process])
-    )
