@@ -40,14 +40,14 @@ FAULTS: Final = (
     Fault("journal-disk-full", "the journal's disk is full", FillDisk(), 5, short=True),
     Fault(
         "redis-clock-ahead",
-        "the Redis master's clock is 1 h ahead, then right again",
+        "the Redis master's clock is 1 h ahead",
         SkewClock("redis", "redis master", 3600),
         8,
         short=True,
     ),
     Fault(
         "redis-clock-behind",
-        "the Redis master's clock is 1 h behind, then right again",
+        "the Redis master's clock is 1 h behind",
         SkewClock("redis", "redis master", -3600),
         8,
     ),

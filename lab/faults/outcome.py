@@ -11,6 +11,9 @@ from lab.faults.verifier import Verdict
 
 SCHEMA: Final = 1
 
+_TEXTS: Final = ("fault", "what happens", "result")
+"""The columns that hold no figures."""
+
 
 class Outcome(Struct, frozen=True):
     """What came of one fault.
@@ -95,9 +98,9 @@ def table(run: Run) -> str:
         "served again after (s)",
         "all connected after (s)",
         "told of lost pushes",
-        "",
+        "result",
     )
-    lines = [_row(heading), _row("---" if index < 2 else "---:" for index in range(len(heading)))]
+    lines = [_row(heading), _row("---" if name in _TEXTS else "---:" for name in heading)]
     lines += [_row(_cells(outcome)) for outcome in run.outcomes]
     return "\n".join(lines) + "\n"
 
@@ -114,7 +117,7 @@ def _cells(outcome: Outcome) -> tuple[str, ...]:
         _seconds(outcome.recovery_s),
         _seconds(outcome.connected_after_s),
         str(outcome.resets),
-        "" if outcome.passed else "FAILED",
+        "survived" if outcome.passed else "FAILED",
     )
 
 
