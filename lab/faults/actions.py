@@ -91,4 +91,4 @@ class Fault:
     action: Action
     lasts_s: float = 0.0
     short: bool = False
-    recover_within_s: float = 60.0
+    recover_within_s: float = 30.0
