@@ -1,5 +1,5 @@
 # The commands of the README. Each one installs what it needs first.
-.PHONY: demo test check clean image image-lock test-image
+.PHONY: demo test faults soak check clean image image-lock test-image
 .DEFAULT_GOAL := help
 
 ENV := .venv/.installed
@@ -7,6 +7,8 @@ ENV := .venv/.installed
 help:
 	@echo "make demo    compare the three architectures on this machine (about 5 minutes; root)"
 	@echo "make test    run the tests (root)"
+	@echo "make faults  break a lab under load, and prove that nothing is lost (about 5 minutes; root)"
+	@echo "make soak    the same with random faults for SOAK_S seconds from the seed SOAK_SEED (root)"
 	@echo "make test-engine  the Pulumi program under the real engine against a server on this machine"
 	@echo "make image   build the machine image (root, about 1 minute)"
 	@echo "make test-image  build it, boot it in each role and look at it from outside (root, up to 10 minutes)"
@@ -21,6 +23,15 @@ demo: $(ENV)
 
 test: $(ENV)
 	.venv/bin/pytest -q -n 2 --dist loadfile
+
+faults: $(ENV)
+	.venv/bin/isochrone faults run --suite short --name faults --out out/faults
+
+SOAK_S ?= 3600
+SOAK_SEED ?= 1
+
+soak: $(ENV)
+	.venv/bin/isochrone faults soak --duration $(SOAK_S) --seed $(SOAK_SEED) --name soak --out out/soak
 
 # Exits with 77, and says why, where the engine or its AWS provider is not installed.
 test-engine: $(ENV)
@@ -46,5 +57,5 @@ check: $(ENV)
 	.venv/bin/lint-imports
 
 clean:
-	@if [ -x .venv/bin/isochrone ]; then .venv/bin/isochrone lab down; fi
+	@if [ -x .venv/bin/isochrone ]; then .venv/bin/isochrone lab down; .venv/bin/isochrone lab down --name faults; .venv/bin/isochrone lab down --name soak; fi
 	rm -rf .venv .tools out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -13,6 +13,7 @@ from infra.commands import preview
 from lab import audit_commands, verify_command
 from lab import commands as lab_commands
 from lab.compare_command import compare
+from lab.faults import commands as fault_commands
 
 app: Final = typer.Typer(
     name="isochrone",
@@ -24,6 +25,7 @@ app: Final = typer.Typer(
 app.command()(compare)
 app.add_typer(lab_commands.app, name="lab", help="Run one architecture on this machine.")
 app.add_typer(audit_commands.app, name="audit", help="Read the audit log of a lab's service.")
+app.add_typer(fault_commands.app, name="faults", help="Break parts of a lab under load.")
 app.command()(preview)
 app.add_typer(image_commands.app, name="image", help="Publish the machine image.")
 app.add_typer(price_commands.app, name="prices", help="Write today's prices beside the stack files.")

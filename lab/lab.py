@@ -21,11 +21,12 @@ from pymysql.cursors import DictCursor
 
 from infra.architecture import Architecture
 from infra.regions import RttMatrix
-from lab import certificates, credentials, hosts, namespaces, requirements, world
-from lab.errors import LabError
+from lab import certificates, clocks, credentials, hosts, namespaces, requirements, world
+from lab.errors import LabError, UnknownNameError
 from lab.files import check_open, tail, write, write_secret
 from lab.roles import mariadb_server, redis_server, service, web_server
 from lab.site import DataPath, Process, Site
+from lab.supervisor import Supervisor
 from lab.topology import Machine, Topology, topology
 from lab.world import Host, World
 
@@ -69,6 +70,7 @@ class Lab:
     Attributes:
         state: what runs here and how it is reached.
         world: the namespaces, the WAN and the names.
+        site: where its files are, for those who act on its machines.
         startup_s: how long it took to come up.
     """
 
@@ -76,7 +78,7 @@ class Lab:
         self.state = state
         self.world = site.world
         self.startup_s = 0.0
-        self._site = site
+        self.site = site
         self._processes: list[Process] = []
         self._stopped: set[int] = set()
 
@@ -93,6 +95,7 @@ class Lab:
         balance: int = _BALANCE,
         jitter_ms: float = 0.0,
         loss: float = 0.0,
+        breakable: bool = False,
         on_step: Callable[[str], None] = lambda _: None,
     ) -> Lab:
         """Brings an architecture up, in the place of what is left of a lab of that name.
@@ -107,6 +110,8 @@ class Lab:
             balance: what each account has, in minor units.
             jitter_ms: up to how much longer a packet may take.
             loss: the probability that a packet is lost.
+            breakable: prepare it for faults: links whose impairments can be changed, clocks that can be set,
+                a journal on a small disk.
             on_step: is told what is being done, in words.
 
         Raises:
@@ -114,7 +119,7 @@ class Lab:
         """
         begun = time.monotonic()
         hosts.check_machine()
-        requirements.check()
+        requirements.check({**requirements.PACKAGES, **(clocks.PACKAGES if breakable else {})})
         places = topology(architecture, matrix)
         root = root.absolute()
         check_open(root)
@@ -126,6 +131,7 @@ class Lab:
             matrix.rtt_ms,
             jitter_ms=jitter_ms,
             loss=loss,
+            adjustable=breakable,
             records=places.records,
             ttl_s=places.ttl_s,
         )
@@ -147,7 +153,7 @@ class Lab:
                 topology=places,
             )
             secrets = credentials.create(directory / "secrets")
-            lab = cls(Site(made, places, directory, secrets, tls, users, data_path), state)
+            lab = cls(Site(made, places, directory, secrets, tls, users, data_path, breakable), state)
             lab._start(on_step, balance)
             text = msgspec.json.encode(state, enc_hook=str)
             write(directory / _STATE_FILE, msgspec.json.format(text).decode())
@@ -192,7 +198,7 @@ class Lab:
 
     def disk(self, machine: str) -> Path:
         """The directory that is a machine's disk."""
-        return self._site.disk(self.machines[machine])
+        return self.site.disk(self.machines[machine])
 
     def pids(self) -> dict[str, list[int]]:
         """The processes that each machine runs now, their children included."""
@@ -208,11 +214,11 @@ class Lab:
 
     def redis(self, machine: str) -> redis.Redis:
         """A connection to a machine's Redis, from outside the lab."""
-        return redis_server.connect(self._site, self.machines[machine])
+        return redis_server.connect(self.site, self.machines[machine])
 
     def sql(self, machine: str) -> pymysql.Connection[DictCursor]:
         """A connection as root to a machine's MariaDB, from outside the lab."""
-        return mariadb_server.connect(self._site, self.machines[machine])
+        return mariadb_server.connect(self.site, self.machines[machine])
 
     def check(self) -> None:
         """Returns when every process still runs.
@@ -227,6 +233,47 @@ class Lab:
                     f"{process.title} ended with status {status}; the end of its log:\n{tail(process.log)}"
                 )
 
+    def processes(self, machine: str, name: str) -> list[Process]:
+        """The process of that name that a machine runs now; with `*` all of its processes.
+
+        Raises:
+            UnknownNameError: when it runs none.
+        """
+        found = [p for p in self._processes if p.machine.name == machine and name in ("*", p.name)]
+        if not found:
+            raise UnknownNameError(f"the machine {machine} runs no process {name}")
+        return found
+
+    def supervised(self) -> Supervisor:
+        """Within it, what ends is started again, and `check` has nothing to say."""
+        return Supervisor(self.site, self._processes)
+
+    def wait_until_whole(self) -> None:
+        """Returns when all that runs here serves, and every replica follows its source.
+
+        Raises:
+            NotReadyError: when something of it does not in time.
+        """
+        processes = list(self._processes)
+        redises = [process for process in processes if process.name == "redis"]
+        databases = [process for process in processes if process.name == "mariadb"]
+        for process in redises:
+            redis_server.wait_until_serving(self.site, process)
+        for process in databases:
+            mariadb_server.wait_until_serving(self.site, process)
+        for process in redises:
+            if process.machine.redis and process.machine.redis.replica_of:
+                redis_server.wait_until_replicating(self.site, process)
+        for process in databases:
+            if process.machine.sql and process.machine.sql.replica_of:
+                mariadb_server.wait_until_replicating(self.site, process)
+        for process in processes:
+            if process.name.startswith("api-"):
+                service.wait_until_serving(self.site, process)
+        for process in processes:
+            if process.name == "nginx":
+                web_server.wait_until_serving(self.site, process)
+
     def stop_apis(self) -> None:
         """Ends the API processes, in order: each closes its clients."""
         self._stop([p for p in self._processes if p.name.startswith("api-")])
@@ -238,7 +285,7 @@ class Lab:
             LabError: when it cannot be.
         """
         self._stop([p for p in self._processes if p.name == "ledger"])
-        service.command(self._site, "ledger", "--drain", account="market_ledger")
+        service.command(self.site, "ledger", "--drain", account="market_ledger")
 
     def dump(self) -> str:
         """What the pools and the SQL master say was staked: the output of `market dump`, JSON lines.
@@ -246,7 +293,7 @@ class Lab:
         Raises:
             LabError: when it cannot be read.
         """
-        return service.command(self._site, "dump", account="market_reader")
+        return service.command(self.site, "dump", account="market_reader")
 
     def down(self, *, keep_state: bool = False) -> None:
         """Ends every process and removes all that the lab made; safe to call again."""
@@ -254,7 +301,7 @@ class Lab:
             self.world.close(keep_state=keep_state)
 
     def _start(self, on_step: Callable[[str], None], balance: int) -> None:
-        site = self._site
+        site = self.site
         on_step("starting Redis and MariaDB")
         redises = [redis_server.start(site, m, m.redis) for m in self.machines.values() if m.redis]
         self._processes += redises
@@ -272,22 +319,12 @@ class Lab:
         ledger = service.start_ledger(site)
         webs = [web_server.start(site, m, m.api) for m in self.machines.values() if m.api]
         self._processes += [*apis, ledger, *webs]
-        on_step("waiting for the replicas")
-        for process in redises:
-            if process.machine.redis and process.machine.redis.replica_of:
-                redis_server.wait_until_replicating(site, process)
-        for process in databases:
-            if process.machine.sql and process.machine.sql.replica_of:
-                mariadb_server.wait_until_replicating(site, process)
-        on_step("waiting for the service")
-        for process in apis:
-            service.wait_until_serving(site, process)
-        for process in webs:
-            web_server.wait_until_serving(site, process)
+        on_step("waiting for the replicas and the service")
+        self.wait_until_whole()
         self.check()
 
     def _fill(self, balance: int) -> None:
-        site, users = self._site, str(self.state.users)
+        site, users = self.site, str(self.state.users)
 
         def migrate() -> str:
             return service.command(site, "migrate", account="market_migrate")

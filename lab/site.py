@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from lab import clocks
 from lab.certificates import Certificates
 from lab.credentials import Credentials
 from lab.files import make_directory
@@ -34,6 +35,8 @@ class Site:
     certificates: Certificates
     users: int
     data_path: DataPath
+    breakable: bool = False
+    """Whether it is prepared for faults: clocks that can be set, a journal on a small disk."""
 
     def disk(self, machine: Machine) -> Path:
         """The directory that stands for a machine's disk."""
@@ -52,10 +55,19 @@ class Site:
     ) -> Process:
         """Starts a process on a machine, with its output in its log."""
         log = self.log(machine, process)
-        started = self.world.spawn(
-            machine.name, process, [program(str(argv[0])), *argv[1:]], env=_ENVIRONMENT, log=log, user=user
-        )
-        return Process(machine, process, started, log)
+        command: list[str | Path] = [program(str(argv[0])), *argv[1:]]
+        if self.breakable and process.startswith(clocks.SETTABLE):
+            command = [*clocks.prefix(self.clock(machine, process)), *command]
+        started = self.world.spawn(machine.name, process, command, env=_ENVIRONMENT, log=log, user=user)
+        return Process(machine, process, started, log, tuple(argv), user)
+
+    def start_again(self, process: Process) -> Process:
+        """Starts a process that has ended as it was started before."""
+        return self.start(process.machine, process.name, process.argv, user=process.user)
+
+    def clock(self, machine: Machine, process: str) -> Path:
+        """The file that a process's clock is set by, when the lab is prepared for faults."""
+        return make_directory(self.disk(machine) / "clock") / process
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,8 @@ class Process:
     name: str
     popen: subprocess.Popen[bytes]
     log: Path
+    argv: tuple[str | Path, ...]
+    user: str | None
 
     @property
     def title(self) -> str:

@@ -21,9 +21,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from lab import namespaces, tun
+from lab import namespaces, tun, wan_control
 from lab.errors import LabError
 from lab.forwarding import Port, forward
+from lab.wan_control import Effect, Rule
 from lab.wanstats import StatsFile
 
 NETWORK_BITS: Final = 15
@@ -41,7 +42,10 @@ class Endpoint(Struct, frozen=True):
 
 
 class Config(Struct, frozen=True):
-    """What the process is told; `rtt_ms` is a list of (from, to, round trip) over regions."""
+    """What the process is told; `rtt_ms` is a list of (from, to, round trip) over regions.
+
+    With a `control_socket` the impairments of pairs of hosts can be changed while it runs.
+    """
 
     hosts: list[Endpoint]
     rtt_ms: list[tuple[str, str, float]]
@@ -49,28 +53,34 @@ class Config(Struct, frozen=True):
     loss: float
     seed: int
     stats_file: str
+    control_socket: str | None = None
 
 
 class Impairment:
-    """Jitter and loss.
+    """Jitter, loss and further delay.
 
-    A packet is lost with probability `loss`; one that is not lost comes up to `jitter_s` after its time,
-    uniformly, and never before one that was sent earlier between the same two hosts.
+    A packet is lost with the effect's probability; one that is not lost comes after the further delay and up
+    to the jitter after its time, uniformly, and never before one that was sent earlier between the same two
+    hosts.
+
+    Attributes:
+        effects: by pair of devices what differs there from the effect on all others; may be replaced.
     """
 
-    def __init__(self, jitter_s: float, loss: float, seed: int) -> None:
-        self._jitter_s = jitter_s
-        self._loss = loss
+    def __init__(self, effect: Effect, seed: int) -> None:
+        self.effects: Mapping[tuple[int, int], Effect] = {}
+        self._usual = effect
         self._random = Random(seed)  # noqa: S311 (an emulation has to be repeatable)
         self._last: dict[tuple[int, int], float] = {}
 
     def release(self, source: int, destination: int, due_s: float) -> float | None:
         """The time to release a packet that is due at `due_s`, or none when it is lost."""
         random = self._random.random
-        if random() < self._loss:
-            return None
         pair = source, destination
-        at_s = max(due_s + random() * self._jitter_s, self._last.get(pair, 0.0))
+        loss, delay_s, jitter_s = self.effects.get(pair, self._usual)
+        if random() < loss:
+            return None
+        at_s = max(due_s + delay_s + random() * jitter_s, self._last.get(pair, 0.0))
         self._last[pair] = at_s
         return at_s
 
@@ -99,8 +109,8 @@ def main(arguments: Sequence[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
     impairment = None
-    if config.jitter_ms or config.loss:
-        impairment = Impairment(config.jitter_ms / 1000, config.loss, config.seed)
+    if config.jitter_ms or config.loss or config.control_socket:
+        impairment = Impairment(Effect(config.loss, 0.0, config.jitter_ms / 1000), config.seed)
     offload = impairment is None
     tun.loopback_up()
     attached = [_attach(host, offload=offload) for host in config.hosts]
@@ -110,6 +120,11 @@ def main(arguments: Sequence[str]) -> None:
         Port(fd, {address: (descriptors[index], delay_s) for address, (index, delay_s) in row.items()})
         for fd, row in zip(descriptors, table, strict=True)
     ]
+    if impairment is not None and config.control_socket:
+        devices = {
+            host.namespace.partition(".")[2]: fd for host, fd in zip(config.hosts, descriptors, strict=True)
+        }
+        _listen(Path(config.control_socket), devices, impairment)
     stats = StatsFile(Path(config.stats_file), lambda: sum(tun.dropped(counters) for _, counters in attached))
     _go_first()
     gc.collect()
@@ -121,6 +136,15 @@ def main(arguments: Sequence[str]) -> None:
         forward(ports, header=tun.HEADER if offload else 0, impairment=impairment, stats=stats)
     finally:
         stats.write()
+
+
+def _listen(path: Path, devices: Mapping[str, int], impairment: Impairment) -> None:
+    """Changes the impairment when a request asks for it."""
+
+    def apply(rules: Sequence[Rule]) -> None:
+        impairment.effects = wan_control.effects(rules, devices)
+
+    wan_control.serve(path, apply)
 
 
 def _attach(host: Endpoint, *, offload: bool) -> tuple[int, int]:

@@ -18,9 +18,10 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from lab import dns, namespaces, processes, wan, wanstats
+from lab import dns, mounts, namespaces, processes, wan, wan_control, wanstats
 from lab.errors import LabInUseError, UnknownNameError, WorldError
 from lab.hosts import NETWORK, WAN, Host, check, check_lab_name, check_machine
+from lab.wan_control import Rule
 from lab.wanstats import WanStats
 
 __all__ = ["GRACE_S", "NETWORK", "Host", "ProcessStatus", "Status", "World", "destroy", "list_labs", "status"]
@@ -85,6 +86,7 @@ class World:
         jitter_ms: float = 0.0,
         loss: float = 0.0,
         seed: int = 1,
+        adjustable: bool = False,
         records: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
         ttl_s: int = 60,
     ) -> World:
@@ -99,6 +101,7 @@ class World:
             jitter_ms: up to how much longer a packet takes (uniform; order is kept).
             loss: the probability that a packet is lost (0 to 1).
             seed: of jitter and loss.
+            adjustable: `impair` may be called; a packet costs a little more then.
             records: for each region of asking hosts the addresses of every name there is.
             ttl_s: the records' time to live.
 
@@ -117,7 +120,7 @@ class World:
         try:
             world._make_hosts()
             pairs = [(a, b, rtt) for (a, b), rtt in rtt_ms.items()]
-            world._start_wan(pairs, jitter_ms, loss, seed)
+            world._start_wan(pairs, jitter_ms, loss, seed, adjustable)
             world._start_dns(records or {}, ttl_s)
         except BaseException:
             world.close()
@@ -230,6 +233,14 @@ class World:
             raise WorldError(f"the WAN of the lab {self.lab} has no counters; is it running?")
         return stats
 
+    def impair(self, rules: Sequence[Rule]) -> None:
+        """Loses or delays packets of some pairs of hosts, from now on and in the place of rules before.
+
+        Raises:
+            WorldError: when the world was not created as adjustable, or a rule cannot be carried out.
+        """
+        wan_control.send(self.directory / wan_control.SOCKET, rules)
+
     def check(self) -> None:
         """Sees that the world is whole.
 
@@ -273,11 +284,18 @@ class World:
             namespaces.configure(name, {"resolv.conf": dns.RESOLV_CONF})
 
     def _start_wan(
-        self, pairs: list[tuple[str, str, float]], jitter_ms: float, loss: float, seed: int
+        self,
+        pairs: list[tuple[str, str, float]],
+        jitter_ms: float,
+        loss: float,
+        seed: int,
+        adjustable: bool,
     ) -> None:
         hosts = [wan.Endpoint(self.namespace(h.name), h.region, h.address) for h in self.hosts.values()]
         stats_file = str(self.directory / _STATS_FILE)
-        self._serve("wan", wan.__name__, wan.Config(hosts, pairs, jitter_ms, loss, seed, stats_file))
+        control = str(self.directory / wan_control.SOCKET) if adjustable else None
+        config = wan.Config(hosts, pairs, jitter_ms, loss, seed, stats_file, control)
+        self._serve("wan", wan.__name__, config)
 
     def _start_dns(self, records: Mapping[str, Mapping[str, Sequence[str]]], ttl_s: int) -> None:
         askers = [dns.Asker(self.namespace(host.name), host.region) for host in self.hosts.values()]
@@ -323,6 +341,7 @@ def destroy(lab: str, root: Path, *, keep_state: bool = False, grace_s: float = 
         processes.end(lambda: namespaces.inhabitants(identities), grace_s)
         namespaces.remove(names)
         processes.end(lambda: namespaces.inhabitants(identities), 0.0)
+    mounts.unmount_below(root.absolute() / lab)
     for path in namespaces.CONFIGURATION.glob(f"{lab}.*"):
         shutil.rmtree(path)
     if not keep_state:

@@ -7,12 +7,16 @@ from typing import Final
 import redis
 
 from ami import render
+from lab import mounts
 from lab.files import make_directory, socket_path, write_secret
 from lab.site import START_TIMEOUT_S, Process, Site
 from lab.topology import Machine, Redis
 from lab.waiting import until
 
 USER: Final = "redis"
+
+JOURNAL_DISK_MIB: Final = 256
+"""The disk of the master's journal in a lab that is prepared for faults: small, so that it is soon full."""
 
 _OWN_MACHINE_SHARE: Final = 0.75
 _SHARED_MACHINE_SHARE: Final = 0.5
@@ -25,11 +29,14 @@ def start(site: Site, machine: Machine, spec: Redis) -> Process:
     home = make_directory(site.disk(machine) / "redis", user=USER)
     memory_mib = machine.capacity.memory_mib if machine.capacity else _LEAST_MEMORY_MIB
     share = _OWN_MACHINE_SHARE if machine.role == "redis" else _SHARED_MACHINE_SHARE
+    data = make_directory(home / "data", user=USER, mode=0o750)
+    if site.breakable and spec.replica_of is None:
+        mounts.mount_small(data, JOURNAL_DISK_MIB, user=USER)
     config = render.Redis(
         bind=("127.0.0.1", machine.address),
         announce=machine.address,
         socket=socket_path(home / "redis.sock"),
-        directory=make_directory(home / "data", user=USER, mode=0o750),
+        directory=data,
         password=site.credentials.redis_password(),
         max_memory_mib=int(memory_mib * share),
         replica_of=site.address(spec.replica_of) if spec.replica_of else None,

@@ -20,6 +20,7 @@ import uvloop
 
 from market import admin_cli, audit_dump, journal_status, migrations
 from market import dump as dumping
+from market import inventory as taking
 from market import reference as protocol_reference
 from market import replay as replaying
 from market import seed as seeding
@@ -209,6 +210,14 @@ def dump(settings: SettingsFile) -> None:
     sys.stdout.write(encode(dumping.sums(loaded)).decode() + "\n")
     for row in dumping.rows(loaded):
         sys.stdout.write(encode(row).decode() + "\n")
+
+
+@app.command()
+def inventory(settings: SettingsFile) -> None:
+    """Print every account, pool, receipt, entry of the journal and row in SQL as lines of JSON."""
+    encode = msgspec.json.Encoder().encode
+    for entry in taking.entries(_load("inventory", settings)):
+        sys.stdout.write(encode(entry).decode() + "\n")
 
 
 @app.command()

@@ -38,7 +38,7 @@ def sums(settings: Settings) -> Sums:
     """The pools and accounts in the Redis master; raises `DumpError`."""
     try:
         with closing(redis_client(settings.redis_master)) as client:
-            return Sums(_pools(client), _debited(client))
+            return Sums(pools(client), _debited(client))
     except redis.RedisError as error:
         raise DumpError(
             f"redis {settings.redis_master.host}:{settings.redis_master.port}: {error}"
@@ -63,14 +63,15 @@ def rows(settings: Settings) -> Iterator[tuple[str, str, str, int, int, int, str
         raise DumpError(f"sql {endpoint.host}:{endpoint.port}: {error}") from error
 
 
-def _pools(client: redis.Redis) -> dict[str, PoolSums]:
-    pools = {}
+def pools(client: redis.Redis) -> dict[str, PoolSums]:
+    """By pool, its sums."""
+    found = {}
     for game in sorted(_names(client.hkeys(keys.GAMES))):
         for pool in _names(client.zrange(keys.pools(game), 0, -1)):
             state: Any = client.hgetall(keys.pool(pool))
             totals = [int(state[f"total:{i}".encode()]) for i in range(int(state[b"options_count"]))]
-            pools[pool] = PoolSums(totals, int(state[b"predictions"]))
-    return pools
+            found[pool] = PoolSums(totals, int(state[b"predictions"]))
+    return found
 
 
 def _debited(client: redis.Redis) -> int:

@@ -203,7 +203,7 @@ def test_the_steward_makes_the_accounts_of_a_server_that_is_not_its_own() -> Non
 def test_nginx_balances_over_the_processes_and_leaves_dns_when_the_machine_drains() -> None:
     config = lines(plan("geo-i", "node"), paths.NGINX)
     assert [line for line in config if line.startswith("server unix:")] == [
-        f"server unix:/run/market/api-{n}.sock max_fails=3 fail_timeout=1s;" for n in range(2)
+        f"server unix:/run/market/api-{n}.sock max_fails=0;" for n in range(2)
     ]
     assert "server_name play.market.example eu-west-1.play.market.example;" in config
     assert "worker_connections 165535;" in config

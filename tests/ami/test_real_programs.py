@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from uuid import UUID
@@ -87,40 +87,54 @@ class Node:
             return response
 
 
-@pytest.fixture(scope="module")
-def node(directory: Path) -> Iterator[Node]:
-    home = directory / "nginx"
-    home.mkdir()
-    running = Node(certificates.create(directory / "tls", [NAME]), free_port(), free_port())
-    upstream = home / "api-0.sock"
+@contextmanager
+def running(directory: Path, upstreams: list[Path]) -> Iterator[Node]:
+    """nginx with the image's configuration, whose processes need not be there."""
+    directory.mkdir()
+    node = Node(certificates.create(directory / "tls", [NAME]), free_port(), free_port())
     config = render.Nginx(
         server_names=(NAME,),
         address="127.0.0.1",
-        upstreams=[upstream],
-        certificate=running.tls.certificate,
-        certificate_key=running.tls.certificate_key,
-        directory=home,
-        error_log=home / "error.log",
+        upstreams=upstreams,
+        certificate=node.tls.certificate,
+        certificate_key=node.tls.certificate_key,
+        directory=directory,
+        error_log=directory / "error.log",
         worker_processes=2,
         worker_connections=256,
-        http_port=running.http_port,
-        https_port=running.https_port,
+        http_port=node.http_port,
+        https_port=node.https_port,
     )
-    path = home / "nginx.conf"
+    path = directory / "nginx.conf"
     path.write_text(config.render())
-    with unix_serve(echo, str(upstream), process_request=health, compression=None) as server:
-        upstream.chmod(0o666)
+    process = subprocess.Popen([program("nginx"), "-e", directory / "error.log", "-c", path])
+    try:
+        until("nginx", node.listens, timeout_s=20, process=process, log=directory / "error.log")
+        yield node
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@contextmanager
+def api(path: Path) -> Iterator[None]:
+    """An API process that echoes, behind nginx."""
+    with unix_serve(echo, str(path), process_request=health, compression=None) as server:
+        path.chmod(0o666)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        process = subprocess.Popen([program("nginx"), "-e", home / "error.log", "-c", path])
         try:
-            until("nginx", running.listens, timeout_s=20, process=process, log=home / "error.log")
-            yield running
+            yield
         finally:
-            process.terminate()
-            process.wait(10)
             server.shutdown()
             thread.join()
+
+
+@pytest.fixture(scope="module")
+def node(directory: Path) -> Iterator[Node]:
+    upstream = directory / "api-0.sock"
+    with api(upstream), running(directory / "nginx", [upstream]) as started:
+        yield started
 
 
 @pytest.mark.parametrize("workers", [1, "auto"])
@@ -191,6 +205,18 @@ def test_a_connection_of_nginx_is_kept_alive_by_the_kernel(node: Node) -> None:
             ]
 
         until("nginx's timer", lambda: timers() == ["02"] or None, timeout_s=20)
+
+
+def test_everyone_is_let_in_as_soon_as_the_processes_are_back(directory: Path) -> None:
+    sockets = [directory / f"back-{number}.sock" for number in range(2)]
+    with running(directory / "nginx-back", sockets) as node, ExitStack() as stack:
+        for _ in range(8):
+            assert node.request("GET", "/healthz").status == HTTPStatus.BAD_GATEWAY
+        for path in sockets:
+            stack.enter_context(api(path))
+        for _ in range(8):
+            connection = connect(f"wss://{NAME}/ws", sock=node.raw(), ssl=node.trust(), proxy=None)
+            stack.enter_context(connection)
 
 
 def test_health_is_the_services_own_answer_with_security_headers(node: Node) -> None:

@@ -21,9 +21,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.regions import REGIONS, matrix
-from lab import tun, wanstats
+from lab import tun, wan_control, wanstats
+from lab.errors import WorldError
 from lab.forwarding import REST_S
 from lab.wan import Endpoint, Impairment, routes
+from lab.wan_control import Effect, Rule
 from lab.wanstats import LATENESS_MS, StatsFile, WanStats
 from lab.world import Host, World, status
 from tests.lab.worlds import DISTANT, PAIR, eventually, inside, lab_name, receive, udp
@@ -58,7 +60,7 @@ class TestImpairment:
     def test_keeps_the_order_of_a_pair_and_never_hurries_a_packet(
         self, jitter_s: float, sent: list[float], seed: int
     ) -> None:
-        impairment = Impairment(jitter_s, 0.0, seed)
+        impairment = Impairment(Effect(0.0, 0.0, jitter_s), seed)
         released = [impairment.release(1, 2, due) for due in sent]
         times = [at for at in released if at is not None]
         assert len(times) == len(sent)
@@ -67,14 +69,14 @@ class TestImpairment:
 
     def test_the_same_seed_has_the_same_fate(self) -> None:
         def fate(seed: int) -> list[float | None]:
-            impairment = Impairment(0.1, 0.5, seed)
+            impairment = Impairment(Effect(0.5, 0.0, 0.1), seed)
             return [impairment.release(1, 2, float(number)) for number in range(50)]
 
         assert fate(7) == fate(7)
         assert fate(7) != fate(8)
 
     def test_loses_all_when_told_so(self) -> None:
-        impairment = Impairment(0.0, 1.0, 1)
+        impairment = Impairment(Effect(1.0, 0.0, 0.0), 1)
         assert {impairment.release(1, 2, float(i)) for i in range(100)} == {None}
 
 
@@ -300,3 +302,65 @@ def test_loss_takes_its_share_and_tcp_lives_with_it(tmp_path: Path) -> None:
                 while data := server.recv(65_536):
                     got += len(data)
             assert got == 50_000
+
+
+class TestEffects:
+    DEVICES: Mapping[str, int] = {"left": 3, "right": 4, "core": 5}
+
+    def test_a_rule_is_about_each_pair_in_one_direction_and_the_last_one_holds(self) -> None:
+        rules = [
+            Rule(("left", "core"), ("right",), loss=1.0),
+            Rule(("left",), ("right",), delay_ms=20.0, jitter_ms=5.0),
+        ]
+        assert wan_control.effects(rules, self.DEVICES) == {
+            (3, 4): Effect(0.0, 0.02, 0.005),
+            (5, 4): Effect(1.0, 0.0, 0.0),
+        }
+
+    @pytest.mark.parametrize(
+        ("rule", "advice"),
+        [
+            (Rule(("left",), ("nobody",)), "nobody; it has left, right, core"),
+            (Rule(("left",), ("right",), loss=1.1), "between 0 and 1"),
+            (Rule(("left",), ("right",), delay_ms=-1), "negative"),
+        ],
+    )
+    def test_mistakes_are_refused(self, rule: Rule, advice: str) -> None:
+        with pytest.raises(WorldError, match=advice):
+            wan_control.effects([rule], self.DEVICES)
+
+
+def test_impairments_change_while_it_runs(tmp_path: Path) -> None:
+    with (
+        World.create(lab_name(), tmp_path, PAIR, DISTANT, adjustable=True) as world,
+        udp(world, "left") as source,
+        udp(world, "right") as target,
+    ):
+        target.settimeout(5)
+        source.sendto(b"before", target.getsockname())
+        assert receive(target)[0] == b"before"
+
+        world.impair([Rule(("left",), ("right",), loss=1.0)])
+        source.sendto(b"lost", target.getsockname())
+        eventually(lambda: world.wan_stats().lost == 1)
+        target.sendto(b"back", source.getsockname())
+        assert receive(source)[0] == b"back"
+
+        world.impair([Rule(("left",), ("right",), delay_ms=60.0)])
+        sent = time.time()
+        source.sendto(b"late", target.getsockname())
+        data, arrived = receive(target)
+        assert data == b"late"
+        assert (arrived - sent) * 1000 >= 20 + 60 - EARLY_MS
+
+        world.impair([])
+        source.sendto(b"after", target.getsockname())
+        assert receive(target)[0] == b"after"
+        with pytest.raises(WorldError, match="no host nobody"):
+            world.impair([Rule(("left",), ("nobody",))])
+        assert world.wan_stats().lost == 1
+
+
+def test_a_world_that_was_not_asked_to_be_adjustable_is_not(world: World) -> None:
+    with pytest.raises(WorldError, match="cannot be changed"):
+        world.impair([])

@@ -1,4 +1,4 @@
-"""The command line: what `seed`, `tokens`, `dump` and `migrate` print, and how a mistake is told."""
+"""The command line: what its commands print, and how a mistake is told."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pymysql
@@ -47,7 +48,7 @@ def test_seed_replaces_what_was_there_and_begins_an_epoch(
     market.delete("other:key")
 
 
-def test_dump_shows_the_sums_and_every_row(
+def test_dump_shows_the_sums_and_every_row_and_inventory_each_entry(
     start: Start,
     serve: Serve,
     settings: Settings,
@@ -57,8 +58,8 @@ def test_dump_shows_the_sums_and_every_row(
 ) -> None:
     server = serve(settings)
 
-    async def scenario() -> list[object]:
-        rows: list[object] = []
+    async def scenario() -> list[list[Any]]:
+        rows: list[list[Any]] = []
         async with connected(server.path, signer.issue("user-3", 60)) as client:
             await client.ask(JOIN)
             for number in range(4):
@@ -72,6 +73,15 @@ def test_dump_shows_the_sums_and_every_row(
     first, *rest = (json.loads(line) for line in output(start, "dump", settings))
     assert first == {"pools": {"winner": {"totals": [23, 11, 12], "predictions": 4}}, "accounts_debited": 46}
     assert rest == rows
+    found = [json.loads(line) for line in output(start, "inventory", settings)]
+    accounts = [line for line in found if line[0] == "account"]
+    assert len(accounts) == 100
+    assert ["account", "user-3", 1000, 954] in accounts
+    assert [line for line in found if line[0] == "pool"] == [["pool", "winner", [23, 11, 12], 4]]
+    assert [line[1:] for line in found if line[0] == "journal"] == rows
+    assert [line[1:] for line in found if line[0] == "sql"] == rows
+    receipts = [["receipt", row[0], row[1], row[5], row[6]] for row in rows]
+    assert sorted(line for line in found if line[0] == "receipt") == sorted(receipts)
 
 
 def test_migrate_takes_no_step_twice(start: Start, settings: Settings, sql: pymysql.cursors.Cursor) -> None:
