@@ -17,6 +17,7 @@ import msgspec
 import typer
 import uvloop
 
+from market import counters as counting
 from market import dump as dumping
 from market import migrations
 from market import reference as protocol_reference
@@ -128,6 +129,13 @@ def dump(settings: SettingsFile) -> None:
 def reference() -> None:
     """Print the reference of the protocol as Markdown: messages, numbers, routes."""
     sys.stdout.write(protocol_reference.text())
+
+
+@app.command()
+def counters(settings: SettingsFile) -> None:
+    """Print what the databases of a process have served as a line of JSON."""
+    found = counting.counters(_load("counters", settings))
+    sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
 
 
 def _load(process: str, path: Path) -> Settings:
