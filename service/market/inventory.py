@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from market import dump, keys
 from market.dump import DumpError
-from market.ledger import read_entry, redis_client
+from market.journal import read_entry
+from market.ledger import redis_client
 from market.settings import Settings
 
 CHUNK: Final = 1000
@@ -109,11 +110,10 @@ def _journal(client: redis.Redis) -> Iterator[Prediction]:
     while True:
         found: Any = client.xrange(keys.JOURNAL, min=start, count=CHUNK)
         for entry_id, fields in found:
-            row = read_entry(entry_id, fields)
-            if row is not None:
-                yield Prediction(
-                    row.user, row.key, row.pool, row.option, row.stake, row.epoch, row.journal_id
-                )
+            entry = read_entry(entry_id, fields)
+            if entry is not None and entry.kind == "prediction":
+                values = {name: getattr(entry, name) for name in Prediction.__struct_fields__}
+                yield Prediction(**values)
         if len(found) < CHUNK:
             return
         start = f"({found[-1][0].decode()}"
