@@ -209,8 +209,8 @@ class SqlEndpoint:
 class Market:
     """The settings of one process of the service; pages of no other origin than the allowed ones are served.
 
-    Without an allowed origin every page is. With `standbys` (HOST:PORT, all Redis machines at home) a write is
-    acknowledged when they have it.
+    Without an allowed origin every page is. With `standbys` (HOST:PORT, all Redis machines at home) a write
+    is acknowledged when they have it.
     """
 
     region: str
