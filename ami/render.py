@@ -64,26 +64,45 @@ class Nginx:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RedisAccounts:
+    """The passwords of a Redis server's accounts, where each process has one of its own.
+
+    `app` reads and writes what is the market's. `replica` follows a server at home; a server elsewhere
+    (`sentinel` is None) has in its place an account that chooses which one to follow. `sentinel` promotes
+    and demotes, and is at home only: no Sentinel can command a replica elsewhere.
+    """
+
+    app: str = field(repr=False)
+    replica: str = field(repr=False)
+    sentinel: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Redis:
     """A Redis server; `replica_of` is the address of its master, None on the master.
 
-    `announce` is the address under which the others know it; `directory` holds its append-only file.
+    `announce` is the address under which the others know it; `directory` holds its append-only file. With
+    one `password` its holders may do everything. A `standby` is a replica that may be promoted, so that it
+    keeps a file too.
     """
 
     bind: Sequence[str]
     announce: str
     socket: Path
     directory: Path
-    password: str = field(repr=False)
+    password: str | RedisAccounts = field(repr=False)
     max_memory_mib: int
     replica_of: str | None = None
     replica_of_port: int = 6379
+    standby: bool = False
+    append_sync: Literal["everysec", "always"] = "everysec"
     port: int = 6379
     pid_file: Path | None = None
     backlog: int = 16384
     backlog_mib: int = 64
     max_clients: int = 10_000
     sync_delay_s: int = 5
+    replica_timeout_s: int = 60
 
     def render(self) -> str:
         """The text of redis.conf, which holds the password.
@@ -92,6 +111,37 @@ class Redis:
             UnsafeValueError: when a value has characters that Redis would read as something else.
         """
         return _render("redis.conf.j2", self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sentinel:
+    """A Sentinel, which promotes a standby when most of them miss the master.
+
+    It writes its state into its own file, whose directory has to be writable for it. `master` is where the
+    master is when it starts; `down_after_ms` is how long a master may be silent; `record` is a program that
+    gets to know each new master.
+    """
+
+    bind: Sequence[str]
+    announce: str
+    directory: Path
+    accounts: RedisAccounts = field(repr=False)
+    master: str
+    master_port: int = 6379
+    service: str = "market"
+    quorum: int = 2
+    down_after_ms: int = 3000
+    failover_timeout_ms: int = 30_000
+    port: int = 26379
+    record: Path | None = None
+
+    def render(self) -> str:
+        """The text of sentinel.conf, which holds the passwords.
+
+        Raises:
+            UnsafeValueError: when a value has characters that Sentinel would read as something else.
+        """
+        return _render("sentinel.conf.j2", self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,12 +181,13 @@ class Mariadb:
 
 @dataclass(frozen=True, kw_only=True)
 class RedisEndpoint:
-    """How a process of the service reaches a Redis server."""
+    """How a process of the service reaches a Redis server; with `sentinels` (HOST:PORT) the one they name."""
 
     host: str
     password_file: Path
     port: int = 6379
     user: str = "default"
+    sentinels: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +209,8 @@ class SqlEndpoint:
 class Market:
     """The settings of one process of the service; pages of no other origin than the allowed ones are served.
 
-    Without an allowed origin every page is.
+    Without an allowed origin every page is. With `standbys` (HOST:PORT, all Redis machines at home) a write
+    is acknowledged when they have it.
     """
 
     region: str
@@ -170,6 +222,7 @@ class Market:
     sql_read: SqlEndpoint
     data_path: Literal["async", "blocking"] = "async"
     allowed_origins: Sequence[str] = ()
+    standbys: Sequence[str] = ()
 
     def render(self) -> str:
         """The text of the settings (TOML)."""
@@ -182,13 +235,14 @@ class Market:
                 token_key_file=self.token_key_file,
                 data_path=self.data_path,
                 allowed_origins=self.allowed_origins,
+                standbys=self.standbys,
                 redis={"redis-master": self.redis_master, "redis-read": self.redis_read},
                 sql={"sql-master": self.sql_master, "sql-read": self.sql_read},
             )
         )
 
 
-def _render(template: str, config: Nginx | Redis | Mariadb) -> str:
+def _render(template: str, config: Nginx | Redis | Sentinel | Mariadb) -> str:
     values = {f.name: _checked(f.name, getattr(config, f.name)) for f in fields(config)}
     return _environment().get_template(template).render(values)
 
@@ -207,6 +261,9 @@ def word(name: str, value: str) -> str:
 def _checked(name: str, value: Any) -> Any:
     if isinstance(value, str | Path):
         word(name, str(value))
+    elif isinstance(value, RedisAccounts):
+        for account in fields(value):
+            _checked(account.name, getattr(value, account.name))
     elif isinstance(value, Sequence):
         for part in value:
             _checked(name, part)

@@ -75,6 +75,7 @@ units=usr/lib/systemd/system
 some "a unit" etc/systemd/system/{isochrone-boot,isochrone-health,isochrone-drain,isochrone-certificate}.service \
     etc/systemd/system/{isochrone-reporter,isochrone-targets,isochrone-growroot}.service \
     etc/systemd/system/{market-api@,market-ledger,market-migrate,nginx,redis-server,mariadb,prometheus}.service \
+    etc/systemd/system/{redis-sentinel,market-follow}.service usr/local/lib/isochrone/record-master \
     etc/systemd/system/{redis.service,etc-isochrone-secrets.mount} $units/{chrony,systemd-networkd}.service
 wanted=etc/systemd/system/multi-user.target.wants
 some "is to start by itself" "$wanted/"{isochrone-boot,isochrone-growroot,chrony,systemd-networkd}.service \

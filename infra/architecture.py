@@ -89,13 +89,15 @@ class Core:
 class RedisTier:
     """Where live state is: on the node, on a machine at home, or there with a replica on every node.
 
-    `standbys` are further machines at home, in other zones, that Sentinel may promote.
+    `standbys` are further machines at home, in other zones, that Sentinel may promote. `append_sync` is when
+    the file of a master is brought to its disk: before each answer, or every second (decision 16).
     """
 
     placement: Literal["node", "home", "replicated"]
     instance_type: str | None = None
     volume: Volume | None = None
     standbys: Annotated[int, Field(ge=0, le=2)] = 0
+    append_sync: Literal["everysec", "always"] = "always"
 
 
 @dataclass(frozen=True, config=STACK_FILE_KEYS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from infra.addresses import REDIS_HOST
 from infra.boot_document import (
@@ -106,6 +106,8 @@ def _services(site: Site, role: Role) -> Iterator[Service]:
         yield "redis"
     if role == "redis" and architecture.redis.standbys:
         yield "sentinel"
+    if role == "node" and architecture.redis.placement == "replicated" and architecture.redis.standbys:
+        yield "follow"
     if role == steward(architecture):
         yield from ("migrations", "ledger", "resolver", "feed")
         if writes(architecture, role):
@@ -128,15 +130,16 @@ def _redis(site: Site, role: Role, index: int) -> RedisPeers | None:
         return None
     if tier.placement == "node":
         here = Endpoint(HERE, REDIS_PORT)
-        return RedisPeers("master", here, here, ())
+        return RedisPeers("master", here, here, (), tier.append_sync)
     hosts = redis_hosts(site)
     master = Endpoint(hosts[0], REDIS_PORT)
     sentinels = tuple(Endpoint(host, SENTINEL_PORT) for host in hosts) if tier.standbys else ()
     if role == "redis":
-        return RedisPeers("replica" if index else "master", master, Endpoint(HERE, REDIS_PORT), sentinels)
+        runs: Literal["master", "replica"] = "replica" if index else "master"
+        return RedisPeers(runs, master, Endpoint(HERE, REDIS_PORT), sentinels, tier.append_sync)
     if role == "node" and tier.placement == "replicated":
-        return RedisPeers("replica", master, Endpoint(HERE, REDIS_PORT), sentinels)
-    return RedisPeers(None, master, master, sentinels)
+        return RedisPeers("replica", master, Endpoint(HERE, REDIS_PORT), sentinels, tier.append_sync)
+    return RedisPeers(None, master, master, sentinels, tier.append_sync)
 
 
 def _sql(site: Site, role: Role, region: str, resolved: Resolved) -> SqlPeers | None:

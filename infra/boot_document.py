@@ -20,6 +20,7 @@ Service = Literal[
     "mariadb",
     "redis",
     "sentinel",
+    "follow",
     "migrations",
     "ledger",
     "resolver",
@@ -56,12 +57,14 @@ class RedisPeers:
 
     `runs` says whether the machine's own Redis starts as master or replica, if it has one; `read` is the
     nearest one. With `sentinels` the master is the one that they name, `master` the one to begin with.
+    `append_sync` is when a file is brought to the disk.
     """
 
     runs: Literal["master", "replica"] | None
     master: Endpoint
     read: Endpoint
     sentinels: tuple[Endpoint, ...]
+    append_sync: Literal["everysec", "always"]
 
 
 @dataclass(frozen=True)

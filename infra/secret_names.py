@@ -12,15 +12,32 @@ from infra.architecture import Architecture
 from infra.flows import Role, places
 from infra.site import Site
 
-SecretKey = Literal["redis-password", "sql-admin", "sql-ledger", "sql-reader", "token-key", "tls-certificate"]
+SecretKey = Literal[
+    "redis-password",
+    "sql-admin",
+    "sql-ledger",
+    "sql-reader",
+    "token-key",
+    "tls-certificate",
+    "redis-replica",
+    "redis-sentinel",
+]
 """What a secret is for.
 
-`redis-password` is that of every Redis server; `sql-admin` owns the database and makes its schema and users,
-of which `sql-ledger` writes history and `sql-reader` reads it; `token-key` signs the users' tokens;
-`tls-certificate` is the certificate of the play name with its chain and key, as PEM.
+`redis-password` is that of every Redis server; where there are standbys it is the service's own there,
+`redis-replica` lets a server follow another, and `redis-sentinel` promotes one. `sql-admin` owns the
+database and makes its schema and users, of which `sql-ledger` writes history and `sql-reader` reads it;
+`token-key` signs the users' tokens; `tls-certificate` is the certificate of the play name with its chain and
+key, as PEM.
 """
 
-SECRET_KEYS: Final[tuple[SecretKey, ...]] = get_args(SecretKey)
+STANDBY_KEYS: Final[tuple[SecretKey, ...]] = ("redis-replica", "redis-sentinel")
+"""Those of a stack whose Redis has standbys only."""
+
+SECRET_KEYS: Final[tuple[SecretKey, ...]] = tuple(
+    key for key in get_args(SecretKey) if key not in STANDBY_KEYS
+)
+"""Those of every stack."""
 
 SQL_USERS: Final[Mapping[SecretKey, str]] = {
     "sql-admin": "market_migrate",
@@ -38,10 +55,15 @@ def secret_name(site: Site, key: SecretKey) -> str:
     return f"isochrone/{site.architecture.name}/{key}"
 
 
+def secret_keys(architecture: Architecture) -> tuple[SecretKey, ...]:
+    """The secrets of a stack."""
+    return SECRET_KEYS + (STANDBY_KEYS if architecture.redis.standbys else ())
+
+
 def reads(architecture: Architecture, role: Role) -> tuple[SecretKey, ...]:
-    """The secrets that the machines of a role read, in the order of `SECRET_KEYS`."""
+    """The secrets that the machines of a role read, in the order of `secret_keys`."""
     found = set(_reads(architecture, role))
-    return tuple(key for key in SECRET_KEYS if key in found)
+    return tuple(key for key in secret_keys(architecture) if key in found)
 
 
 def writes(architecture: Architecture, role: Role) -> tuple[SecretKey, ...]:
@@ -68,6 +90,9 @@ def _reads(architecture: Architecture, role: Role) -> Iterator[SecretKey]:
         yield from _NODE
     if role == "redis":
         yield "redis-password"
+        yield from STANDBY_KEYS
+    if role == "node" and architecture.redis.placement == "replicated":
+        yield "redis-replica"
     if role == steward(architecture):
         yield from _CORE
         yield from writes(architecture, role)

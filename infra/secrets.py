@@ -11,7 +11,7 @@ import pulumi_aws as aws
 
 from infra.architecture import Architecture
 from infra.errors import InfraError
-from infra.secret_names import SECRET_KEYS, SecretKey, secret_name, secret_regions
+from infra.secret_names import SecretKey, secret_keys, secret_name, secret_regions
 from infra.site import Site
 
 LENGTH: Final = 40
@@ -58,7 +58,7 @@ class Secrets(pulumi.ComponentResource):
         super().__init__("isochrone:infra:Secrets", name, None, opts)
         self._name = name
         self._site = args.site
-        secrets = {key: self._secret(key) for key in SECRET_KEYS}
+        secrets = {key: self._secret(key) for key in secret_keys(args.site.architecture)}
         self.arns = {key: secret.arn for key, secret in secrets.items()}
         self._values = {
             key: self._value(key, secret, args.given.get(key))
@@ -123,10 +123,11 @@ def check_given(architecture: Architecture, given: Mapping[str, str]) -> None:
     Raises:
         GivenSecretError: with every mistake; no value is in the message.
     """
+    known = secret_keys(architecture)
     mistakes = [
-        f"isochrone:secrets.{key}: is no secret of a stack; those are {', '.join(SECRET_KEYS)}"
+        f"isochrone:secrets.{key}: is no secret of the stack; those are {', '.join(known)}"
         for key in given
-        if key not in SECRET_KEYS
+        if key not in known
     ]
     mistakes += [f"isochrone:secrets.{key}: is empty" for key, value in given.items() if not value.strip()]
     if architecture.certificate == "given" and "tls-certificate" not in given:

@@ -17,6 +17,9 @@ SQL_ACCOUNTS: Final = {
 }
 """The accounts of the SQL servers, and what each may do."""
 
+REDIS_ACCOUNTS: Final = ("app", "replica", "sentinel")
+"""The accounts of Redis servers with standbys (see `ami.render.RedisAccounts`)."""
+
 
 @dataclass(frozen=True)
 class Credentials:
@@ -28,6 +31,14 @@ class Credentials:
     def redis_password_file(self) -> Path:
         """The password of Redis's default user."""
         return self.directory / "redis.password"
+
+    def redis_account_file(self, account: str) -> Path:
+        """The password of one of `REDIS_ACCOUNTS`."""
+        return self.directory / f"redis-{account}.password"
+
+    def redis_account(self, account: str) -> str:
+        """The password of one of `REDIS_ACCOUNTS`, itself."""
+        return self.redis_account_file(account).read_text(encoding="ascii").strip()
 
     @property
     def token_key_file(self) -> Path:
@@ -54,6 +65,7 @@ def create(directory: Path) -> Credentials:
         credentials.redis_password_file,
         credentials.token_key_file,
         *map(credentials.sql_password_file, SQL_ACCOUNTS),
+        *map(credentials.redis_account_file, REDIS_ACCOUNTS),
     ):
         write_secret(path, secrets.token_hex(32) + "\n")
     return credentials

@@ -24,7 +24,7 @@ from infra.regions import RttMatrix
 from lab import certificates, clocks, credentials, hosts, namespaces, requirements, world
 from lab.errors import LabError, UnknownNameError
 from lab.files import check_open, tail, write, write_secret
-from lab.roles import mariadb_server, redis_server, service, web_server
+from lab.roles import mariadb_server, redis_server, sentinel, service, web_server
 from lab.site import DataPath, Process, Site
 from lab.supervisor import Supervisor
 from lab.topology import Machine, Topology, topology
@@ -264,6 +264,9 @@ class Lab:
         for process in redises:
             if process.machine.redis and process.machine.redis.replica_of:
                 redis_server.wait_until_replicating(self.site, process)
+        for process in processes:
+            if process.name == "sentinel":
+                sentinel.wait_until_watching(self.site, process)
         for process in databases:
             if process.machine.sql and process.machine.sql.replica_of:
                 mariadb_server.wait_until_replicating(self.site, process)
@@ -312,16 +315,25 @@ class Lab:
             redis_server.wait_until_serving(site, process)
         for process in databases:
             mariadb_server.wait_until_serving(site, process)
+        self._processes += self._start_sentinels(redises)
         on_step("creating the schema, the game and the accounts")
         self._fill(balance)
         on_step("starting the service and nginx")
         apis = [api for m in self.machines.values() if m.api for api in service.start_apis(site, m, m.api)]
         ledger = service.start_ledger(site)
         webs = [web_server.start(site, m, m.api) for m in self.machines.values() if m.api]
-        self._processes += [*apis, ledger, *webs]
+        follows = [service.start_follow(site, m) for m in self.machines.values() if m.follow]
+        self._processes += [*apis, ledger, *webs, *follows]
         on_step("waiting for the replicas and the service")
         self.wait_until_whole()
         self.check()
+
+    def _start_sentinels(self, redises: Sequence[Process]) -> list[Process]:
+        """A Sentinel learns of the standbys from the master, so that those are there first."""
+        for process in redises:
+            if process.machine.sentinel and process.machine.redis and process.machine.redis.standby:
+                redis_server.wait_until_replicating(self.site, process)
+        return [sentinel.start(self.site, m, m.sentinel) for m in self.machines.values() if m.sentinel]
 
     def _fill(self, balance: int) -> None:
         site, users = self.site, str(self.state.users)

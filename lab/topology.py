@@ -55,9 +55,26 @@ class Api:
 
 @dataclass(frozen=True)
 class Redis:
-    """A Redis server; `replica_of` is the machine of its master, None on the master."""
+    """A Redis server; `replica_of` is the machine that it follows at first, None on the first master.
+
+    A `standby` may be promoted; where there are some, each server has an account for every use.
+    """
 
     replica_of: str | None = None
+    standby: bool = False
+    append_sync: Literal["everysec", "always"] = "everysec"
+
+
+@dataclass(frozen=True)
+class Sentinel:
+    """A Sentinel, which promotes a standby when the master is missed; `master` is the first one."""
+
+    master: str
+
+
+@dataclass(frozen=True)
+class Follow:
+    """The process that keeps the machine's replica hung to a standby."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +109,8 @@ class Machine:
     redis: Redis | None = None
     sql: Sql | None = None
     ledger: Ledger | None = None
+    sentinel: Sentinel | None = None
+    follow: Follow | None = None
 
 
 @dataclass(frozen=True)
@@ -120,8 +139,13 @@ class Topology:
 
     @property
     def redis_master(self) -> Machine:
-        """The machine whose Redis takes the writes."""
+        """The machine whose Redis takes the writes, until a standby is promoted."""
         return next(m for m in self.machines.values() if m.redis and m.redis.replica_of is None)
+
+    @property
+    def sentinels(self) -> tuple[Machine, ...]:
+        """The machines at home with a Redis and a Sentinel; none when there is no standby."""
+        return tuple(m for m in self.machines.values() if m.sentinel)
 
     @property
     def sql_master(self) -> Machine:
@@ -138,14 +162,15 @@ class Topology:
         return tuple(m for m in self.machines.values() if m.role == role)
 
 
-def machine_name(role: Role, region: str) -> str:
+def machine_name(role: Role, region: str, index: int = 0) -> str:
     """The name of a region's machine of a role; those of which there is one are called by their role."""
-    return role if role in ("core", "redis", "sql") else f"{role}-{region}"
+    name = role if role in ("core", "redis", "sql") else f"{role}-{region}"
+    return f"{name}-{index}" if index else name
 
 
-def address(role: Role, region: str) -> str:
+def address(role: Role, region: str, index: int = 0) -> str:
     """The address 198.18.REGION.ROLE of a region's machine of a role (RFC 2544: for benchmarks)."""
-    return f"198.18.{_REGION_NUMBER[region]}.{_ROLE_NUMBER[role]}"
+    return f"198.18.{_REGION_NUMBER[region]}.{_ROLE_NUMBER[role] + index}"
 
 
 def topology(architecture: Architecture, matrix: RttMatrix) -> Topology:
@@ -173,8 +198,6 @@ def topology(architecture: Architecture, matrix: RttMatrix) -> Topology:
 def _not_emulated(a: Architecture) -> Iterator[str]:
     if a.nodes.per_region > 1:
         yield f"it runs one node in a region, not {a.nodes.per_region}: set isochrone:nodes.per-region to 1"
-    if a.redis.standbys:
-        yield "it runs no standbys of Redis: set isochrone:redis.standbys to 0"
 
 
 def _machines(a: Architecture) -> Iterator[Machine]:
@@ -188,8 +211,10 @@ def _machines(a: Architecture) -> Iterator[Machine]:
         return sql_master if region == a.home else machine_name("sql-replica", region)
 
     node_capacity = _capacity(INSTANCE_TYPES, a.nodes.instance_type, a.nodes.volume.size_gib)
-    for region in a.nodes.regions:
+    for number, region in enumerate(a.nodes.regions):
         local_replica = a.redis.placement == "replicated"
+        # As on AWS, replicas hang from the standbys where there are some.
+        upstream = machine_name("redis", a.home, number % a.redis.standbys + 1) if a.redis.standbys else None
         yield Machine(
             machine_name("node", region),
             region,
@@ -204,16 +229,27 @@ def _machines(a: Architecture) -> Iterator[Machine]:
                 sql_master=sql_master,
                 sql_read=sql_server(placement.reads_from[region]),
             ),
-            redis=_node_redis(a, redis_master),
+            redis=_node_redis(a, upstream or redis_master),
             sql=Sql() if a.sql.placement == "node" else None,
             ledger=ledger if a.core is None and region == a.home else None,
+            follow=Follow() if local_replica and a.redis.standbys else None,
         )
     if a.core:
         capacity = _capacity(INSTANCE_TYPES, a.core.instance_type, a.core.volume.size_gib)
         yield _machine("core", a.home, a.core.instance_type, capacity, ledger=ledger)
     if a.redis.instance_type and a.redis.volume:
         capacity = _capacity(INSTANCE_TYPES, a.redis.instance_type, a.redis.volume.size_gib)
-        yield _machine("redis", a.home, a.redis.instance_type, capacity, redis=Redis())
+        for index in range(1 + a.redis.standbys):
+            yield Machine(
+                machine_name("redis", a.home, index),
+                a.home,
+                address("redis", a.home, index),
+                "redis",
+                a.redis.instance_type,
+                capacity,
+                redis=Redis(redis_master if index else None, index > 0, a.redis.append_sync),
+                sentinel=Sentinel(redis_master) if a.redis.standbys else None,
+            )
     if a.sql.instance_class and a.sql.volume:
         capacity = _capacity(SQL_CLASSES, a.sql.instance_class, a.sql.volume.size_gib)
         yield _machine("sql", a.home, a.sql.instance_class, capacity, sql=Sql())
@@ -230,7 +266,7 @@ def _machines(a: Architecture) -> Iterator[Machine]:
 def _node_redis(a: Architecture, master: str) -> Redis | None:
     match a.redis.placement:
         case "node":
-            return Redis()
+            return Redis(append_sync=a.redis.append_sync)
         case "replicated":
             return Redis(replica_of=master)
         case "home":
@@ -243,7 +279,6 @@ def _machine(
     instance: str | None = None,
     capacity: Capacity | None = None,
     *,
-    redis: Redis | None = None,
     sql: Sql | None = None,
     ledger: Ledger | None = None,
 ) -> Machine:
@@ -254,7 +289,6 @@ def _machine(
         role,
         instance,
         capacity,
-        redis=redis,
         sql=sql,
         ledger=ledger,
     )

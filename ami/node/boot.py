@@ -15,6 +15,7 @@ from ami.node import (
     data_volume,
     machine,
     paths,
+    redis_master,
     secret_store,
     sql_accounts,
     sql_authorities,
@@ -62,7 +63,10 @@ class Boot:
         _log.info("%s is a %s of %s in %s", here.instance_id, document.role, document.stack, here.region)
         self._remember(told)
         secrets = secret_store.read(document)
-        plan = configure(document, secrets, here, self._certificate(document, secrets))
+        if document.data_device is not None:
+            data_volume.mount(document.data_device, self.disk, self.run, sleep=self.sleep)
+        master = redis_master.find(document, secrets, self.disk)
+        plan = configure(document, secrets, here, self._certificate(document, secrets), master)
         for note in plan.notes:
             _log.warning("%s", note)
         secret_store.keep(secrets, self.disk, self.run)
@@ -94,8 +98,6 @@ class Boot:
         hosts = rds_hosts(document)
         if hosts:
             self._trust_sql(plan)
-        if document.data_device is not None:
-            data_volume.mount(document.data_device, self.disk, self.run, sleep=self.sleep)
         for directory in plan.directories:
             self.disk.make(directory)
         for file in plan.files:

@@ -22,6 +22,7 @@ from ami.node.plan import (
     api_unit,
 )
 from ami.node.prometheus import configuration
+from ami.node.redis_files import following_endpoint, redis_endpoint, redis_files, redis_machines
 from ami.node.secret_store import SecretValues
 from ami.node.system import Directory, File
 
@@ -41,8 +42,21 @@ _HIDDEN: Final = 0o640
 _SPARE_DESCRIPTORS: Final = 512
 
 
-def configure(document: Document, secrets: SecretValues, machine: Machine, tls: Pair | None) -> Plan:
-    """The plan for a machine; `tls` is nginx's certificate with its key.
+def configure(
+    document: Document,
+    secrets: SecretValues,
+    machine: Machine,
+    tls: Pair | None,
+    master: Endpoint | None = None,
+) -> Plan:
+    """The plan for a machine.
+
+    Args:
+        document: what it is told.
+        secrets: those that the document names.
+        machine: what it is.
+        tls: nginx's certificate with its key.
+        master: where the Redis master is; where the document says when none.
 
     Raises:
         DocumentError: when the document is for another machine, or contradicts itself.
@@ -56,7 +70,7 @@ def configure(document: Document, secrets: SecretValues, machine: Machine, tls: 
         )
     return Plan(
         tuple(_directories(document)),
-        tuple(_files(document, secrets, machine, tls)),
+        tuple(_files(document, secrets, machine, tls, master)),
         tuple(_units(document)),
         tuple(_notes(document, secrets)),
         _remote_accounts(document, secrets),
@@ -81,12 +95,13 @@ def _directories(document: Document) -> Iterator[Directory]:
         yield Directory(paths.PROMETHEUS_DATA, 0o750, "prometheus", "prometheus")
 
 
-def _files(document: Document, secrets: SecretValues, machine: Machine, tls: Pair | None) -> Iterator[File]:
+def _files(
+    document: Document, secrets: SecretValues, machine: Machine, tls: Pair | None, master: Endpoint | None
+) -> Iterator[File]:
     if document.redis and document.sql:
         yield from _market(document, document.redis, document.sql, machine)
     if document.runs("redis") and document.redis:
-        text = _redis(document, document.redis, secrets, machine)
-        yield File(paths.REDIS, text, _HIDDEN, group="redis")
+        yield from redis_files(document, document.redis, secrets, machine, master or document.redis.master)
     if document.runs("mariadb") and document.sql:
         yield File(paths.MARIADB, _mariadb(machine))
         yield File(paths.MARIADB_ACCOUNTS, _accounts(document.sql, secrets), _HIDDEN, group="mysql")
@@ -102,14 +117,18 @@ def _market(document: Document, redis: RedisPeers, sql: SqlPeers, machine: Machi
     processes = {
         "api": (paths.API_SETTINGS, "sql-reader"),
         "ledger": (paths.LEDGER_SETTINGS, "sql-ledger"),
+        "follow": (paths.FOLLOW_SETTINGS, "sql-reader"),
         "migrations": (paths.MIGRATE_SETTINGS, ADMIN),
     }
     for service, (path, account) in processes.items():
         if document.runs(service):
-            yield File(path, _settings(document, redis, sql, machine, account))
+            text = _settings(document, redis, sql, machine, account, follows=service == "follow")
+            yield File(path, text)
 
 
-def _settings(document: Document, redis: RedisPeers, sql: SqlPeers, machine: Machine, account: str) -> str:
+def _settings(
+    document: Document, redis: RedisPeers, sql: SqlPeers, machine: Machine, account: str, *, follows: bool
+) -> str:
     """The settings of a process that has one SQL account; one that writes no history is told of no master."""
 
     def endpoint(server: Endpoint, key: str) -> render.SqlEndpoint:
@@ -123,36 +142,16 @@ def _settings(document: Document, redis: RedisPeers, sql: SqlPeers, machine: Mac
             ca_file=paths.SQL_AUTHORITIES if server.host.endswith(RDS_SUFFIX) else None,
         )
 
-    def live(server: Endpoint) -> render.RedisEndpoint:
-        return render.RedisEndpoint(
-            host=server.host, port=server.port, password_file=paths.SECRETS / "redis-password"
-        )
-
     return render.Market(
         region=document.region,
         node=machine.instance_id,
         token_key_file=paths.SECRETS / "token-key",
-        redis_master=live(redis.master),
-        redis_read=live(redis.read),
+        redis_master=redis_endpoint(redis, redis.master),
+        redis_read=following_endpoint(redis) if follows else redis_endpoint(redis, redis.read),
         sql_master=endpoint(sql.master or sql.read, account),
         sql_read=endpoint(sql.read, "sql-reader"),
         allowed_origins=(f"https://{document.names.play}",),
-    ).render()
-
-
-def _redis(document: Document, peers: RedisPeers, secrets: SecretValues, machine: Machine) -> str:
-    own = document.role == "redis"
-    replica = peers.runs == "replica"
-    return render.Redis(
-        bind=(HERE, machine.address) if own else (HERE,),
-        announce=machine.address,
-        socket=paths.REDIS_SOCKET,
-        directory=paths.REDIS_DATA,
-        password=secrets["redis-password"],
-        max_memory_mib=sizes.redis_mib(machine.memory_mib, shared=not own),
-        replica_of=peers.master.host if replica else None,
-        replica_of_port=peers.master.port,
-        port=peers.read.port,
+        standbys=redis_machines(redis),
     ).render()
 
 
@@ -234,7 +233,5 @@ def _units(document: Document) -> Iterator[str]:
 def _notes(document: Document, secrets: SecretValues) -> Iterator[str]:
     for service in document.unknown_services:
         yield f"this image has no {service}: the machine runs without it"
-    if document.redis and document.redis.sentinels:
-        yield "this image does not ask Sentinel: the Redis master is the one that the document names"
     if document.runs("nginx") and secrets.certificate is None:
         yield "there is no certificate yet: nginx begins with one that nobody has signed"

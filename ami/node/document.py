@@ -20,7 +20,18 @@ SCHEMA: Final = 1
 """The schema that this image understands."""
 
 KNOWN_SERVICES: Final = frozenset(
-    ("mariadb", "redis", "migrations", "ledger", "api", "nginx", "certificate", "prometheus")
+    (
+        "mariadb",
+        "redis",
+        "sentinel",
+        "follow",
+        "migrations",
+        "ledger",
+        "api",
+        "nginx",
+        "certificate",
+        "prometheus",
+    )
 )
 """The services that this image can run; others in a document are logged and left out."""
 
@@ -53,6 +64,7 @@ class RedisPeers(Struct, frozen=True, rename="kebab"):
     master: Endpoint
     read: Endpoint
     sentinels: tuple[Endpoint, ...]
+    append_sync: Literal["everysec", "always"]
 
 
 class SqlPeers(Struct, frozen=True, rename="kebab"):
@@ -201,6 +213,8 @@ def _contradictions(raw: dict[str, Any]) -> Iterator[str]:
         return
     needs = {
         "redis": ("redis",),
+        "sentinel": ("redis",),
+        "follow": ("redis", "sql"),
         "mariadb": ("sql",),
         "migrations": ("sql",),
         "ledger": ("sql", "redis"),

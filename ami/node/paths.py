@@ -18,6 +18,7 @@ SECRETS: Final = Path("/etc/isochrone/secrets")
 CONFIGURATION: Final = Path("/etc/isochrone")
 API_SETTINGS: Final = CONFIGURATION / "settings.toml"
 LEDGER_SETTINGS: Final = CONFIGURATION / "ledger.toml"
+FOLLOW_SETTINGS: Final = CONFIGURATION / "follow.toml"
 MIGRATE_SETTINGS: Final = CONFIGURATION / "migrate.toml"
 NGINX: Final = CONFIGURATION / "nginx.conf"
 MARIADB: Final = CONFIGURATION / "mariadb.cnf"
@@ -25,7 +26,9 @@ PROMETHEUS: Final = CONFIGURATION / "prometheus.yml"
 TARGETS: Final = RUNTIME / "targets.json"
 """What Prometheus scrapes, as the machine that lists them last said."""
 
-REDIS: Final = RUNTIME / "redis.conf"
+REDIS: Final = Path("/run/redis/redis.conf")
+SENTINEL: Final = Path("/run/redis/sentinel.conf")
+"""Sentinel rewrites both, in a directory of Redis's own: its state, and who follows whom."""
 MARIADB_ACCOUNTS: Final = RUNTIME / "mariadb-accounts.sql"
 
 TLS: Final = RUNTIME / "tls"
@@ -40,6 +43,10 @@ MARIADB_PID: Final = Path("/run/mysqld/mysqld.pid")
 
 DATA: Final = Path("/var/lib/isochrone")
 REDIS_DATA: Final = DATA / "redis"
+REDIS_MASTER: Final = REDIS_DATA / "master"
+"""Where the master was when the machine last learned of a new one: HOST PORT, kept by `RECORD_MASTER`."""
+
+RECORD_MASTER: Final = Path("/usr/local/lib/isochrone/record-master")
 MARIADB_DATA: Final = DATA / "mariadb"
 PROMETHEUS_DATA: Final = DATA / "prometheus"
 

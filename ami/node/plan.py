@@ -12,6 +12,8 @@ from ami.node.system import Directory, File
 UNIT_OF: Final[Mapping[str, str]] = {
     "mariadb": "mariadb.service",
     "redis": "redis-server.service",
+    "sentinel": "redis-sentinel.service",
+    "follow": "market-follow.service",
     "migrations": "market-migrate.service",
     "ledger": "market-ledger.service",
     "nginx": "nginx.service",
@@ -31,7 +33,17 @@ TARGETS_UNIT: Final = "isochrone-targets.service"
 API_UNITS: Final = "market-api@*.service"
 """The pattern of all API processes."""
 
-ORDER: Final = ("mariadb", "redis", "migrations", "ledger", "api", "nginx", "prometheus")
+ORDER: Final = (
+    "mariadb",
+    "redis",
+    "sentinel",
+    "follow",
+    "migrations",
+    "ledger",
+    "api",
+    "nginx",
+    "prometheus",
+)
 """Data first, then the schema and what writes into it, then what users talk to."""
 
 

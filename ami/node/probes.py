@@ -31,9 +31,10 @@ def probes(document: Document, disk: Disk, run: Run) -> Iterator[Probe]:
     if document.runs("nginx"):
         yield partial(serves, document.names.regional)
     if document.runs("redis") and document.redis and document.role == "redis":
-        yield partial(answers, document.redis.read.port, disk.at(SECRETS / "redis-password"))
+        user = "app" if document.redis.sentinels else None
+        yield partial(answers, document.redis.read.port, disk.at(SECRETS / "redis-password"), user)
     if document.role != "node":
-        for service in ("ledger", "prometheus"):
+        for service in ("sentinel", "ledger", "prometheus"):
             if document.runs(service):
                 yield partial(lives, UNIT_OF[service], run)
 
@@ -61,13 +62,14 @@ def serves(name: str, port: int = HTTPS_PORT) -> str | None:
     return None if response.status == http.HTTPStatus.OK else f"{HEALTH_PATH}: {response.status} {text}"
 
 
-def answers(port: int, password_file: Path) -> str | None:
+def answers(port: int, password_file: Path, user: str | None = None) -> str | None:
     """What a PING of the machine's own Redis says."""
     try:
         password = password_file.read_text(encoding="utf-8").strip()
         with redis.Redis(
             host=HERE,
             port=port,
+            username=user,
             password=password,
             socket_timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,

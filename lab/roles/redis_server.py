@@ -1,4 +1,4 @@
-"""Redis: a master, and read-only replicas of it."""
+"""Redis: a master, its standbys, and read-only replicas."""
 
 from __future__ import annotations
 
@@ -37,13 +37,27 @@ def start(site: Site, machine: Machine, spec: Redis) -> Process:
         announce=machine.address,
         socket=socket_path(home / "redis.sock"),
         directory=data,
-        password=site.credentials.redis_password(),
+        password=password(site, machine),
         max_memory_mib=int(memory_mib * share),
         replica_of=site.address(spec.replica_of) if spec.replica_of else None,
+        standby=spec.standby,
+        append_sync=spec.append_sync,
         sync_delay_s=0,
     )
     path = write_secret(home / "redis.conf", config.render(), user=USER)
     return site.start(machine, "redis", ["redis-server", path], user=USER)
+
+
+def password(site: Site, machine: Machine) -> str | render.RedisAccounts:
+    """What the machine's Redis lets its clients in with."""
+    secrets = site.credentials
+    if not site.topology.sentinels:
+        return secrets.redis_password()
+    return render.RedisAccounts(
+        app=secrets.redis_account("app"),
+        replica=secrets.redis_account("replica"),
+        sentinel=secrets.redis_account("sentinel") if machine.sentinel else None,
+    )
 
 
 def wait_until_serving(site: Site, process: Process) -> None:
@@ -90,9 +104,11 @@ def wait_until_replicating(site: Site, process: Process) -> None:
 
 def connect(site: Site, machine: Machine) -> redis.Redis:
     """A connection to the machine's Redis through its unix socket, from any namespace."""
+    given = password(site, machine)
     return redis.Redis(
         unix_socket_path=str(site.disk(machine) / "redis" / "redis.sock"),
-        password=site.credentials.redis_password(),
+        username="app" if site.topology.sentinels else None,
+        password=given.app if isinstance(given, render.RedisAccounts) else given,
         socket_connect_timeout=_CONNECT_TIMEOUT_S,
         socket_timeout=START_TIMEOUT_S,
         decode_responses=True,

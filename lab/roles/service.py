@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,8 @@ MARKET: Final = (sys.executable, "-m", "market.cli")
 
 _READER: Final = "market_reader"
 """The SQL account of what only reads; the lab's own commands have left its settings at home."""
+SENTINEL_PORT: Final = 26379
+REDIS_PORT: Final = 6379
 
 _COMMAND_TIMEOUT_S: Final = 120.0
 _PROBE_TIMEOUT_S: Final = 5.0
@@ -58,6 +61,23 @@ def start_apis(site: Site, machine: Machine, api: Api) -> list[Process]:
         )
         for number in range(api.processes)
     ]
+
+
+def start_follow(site: Site, machine: Machine) -> Process:
+    """Starts what keeps the machine's replica hung to a standby, without waiting for it."""
+    master = site.topology.redis_master.name
+    sql_master = site.topology.sql_master.name
+    text = _settings(
+        site,
+        machine,
+        redis_master=master,
+        redis_read=machine.name,
+        sql_master=(sql_master, "market_reader"),
+        sql_read=(sql_master, "market_reader"),
+        reads_as=("follow", site.credentials.redis_account_file("replica")),
+    )
+    settings = write(make_directory(site.disk(machine) / "follow") / "follow.toml", text)
+    return site.start(machine, "follow", [*MARKET, "follow", "--settings", settings])
 
 
 def start_ledger(site: Site) -> Process:
@@ -170,10 +190,21 @@ def _settings(
     redis_read: str,
     sql_master: tuple[str, str],
     sql_read: tuple[str, str],
+    reads_as: tuple[str, Path] | None = None,
 ) -> str:
-    def redis(name: str) -> render.RedisEndpoint:
+    addresses = [site.address(watched.name) for watched in site.topology.sentinels]
+
+    def redis(name: str, *, writes: bool = False) -> render.RedisEndpoint:
+        watched = bool(addresses) and (writes or site.topology.machines[name].role == "redis")
         return render.RedisEndpoint(
-            host=_host(site, machine, name), password_file=site.credentials.redis_password_file
+            host=_host(site, machine, name),
+            password_file=(
+                site.credentials.redis_account_file("app")
+                if addresses
+                else site.credentials.redis_password_file
+            ),
+            user="app" if addresses else "default",
+            sentinels=[f"{address}:{SENTINEL_PORT}" for address in addresses] if watched else (),
         )
 
     def sql(name: str, account: str) -> render.SqlEndpoint:
@@ -187,11 +218,16 @@ def _settings(
         region=machine.region,
         node=machine.name,
         token_key_file=site.credentials.token_key_file,
-        redis_master=redis(redis_master),
-        redis_read=redis(redis_read),
+        redis_master=redis(redis_master, writes=True),
+        redis_read=(
+            replace(redis(redis_read), user=reads_as[0], password_file=reads_as[1])
+            if reads_as
+            else redis(redis_read)
+        ),
         sql_master=sql(*sql_master),
         sql_read=sql(*sql_read),
         data_path=site.data_path,
+        standbys=[f"{address}:{REDIS_PORT}" for address in addresses],
     ).render()
 
 

@@ -14,14 +14,15 @@ import redis
 import typer
 
 from market import administration, calls, match_events
+from market.acknowledgement import await_standbys
 from market.administration import Outcome
 from market.blocking_calls import Master
 from market.handlers.administration import refusal
-from market.ledger import redis_client
 from market.protocol import ClosePool, CreateGame, Event, OpenPool, Rule, SetGameStatus
+from market.redis_client import redis_client
 from market.resolving import resolve
 from market.settings import MarketError, Settings, load
-from market.store import Failure
+from market.store import Failure, UnavailableError
 
 T = TypeVar("T")
 
@@ -180,10 +181,11 @@ def show(settings: SettingsFile, game: Game) -> None:
 def _master(settings: Settings) -> Iterator[Master]:
     endpoint = settings.redis_master
     try:
-        with closing(redis_client(endpoint)) as client:
+        with closing(redis_client(endpoint, writes=True)) as client:
             yield Master(client)
-    except redis.RedisError as error:
-        raise AdministrationError(f"redis {endpoint.host}:{endpoint.port}: {error}") from error
+            await_standbys(client, settings)
+    except (redis.RedisError, UnavailableError) as error:
+        raise AdministrationError(f"{endpoint.title}: {error}") from error
 
 
 def _made(kind: type[T], /, **values: Any) -> T:

@@ -17,7 +17,7 @@ from pymysql.connections import Connection
 from market import keys, sql, sql_audit
 from market.calls_journal import read_trimmed
 from market.journal import BEGINNING, Command, Entry, Place, commands_of, read_entry
-from market.ledger import redis_client
+from market.redis_client import redis_client
 from market.settings import MarketError, Settings
 from market.sql_history import position
 

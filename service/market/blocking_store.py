@@ -12,14 +12,13 @@ from typing import Any, Final, TypeVar
 import pymysql
 import redis
 from pymysql.connections import Connection
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from market import calls, sql
 from market.journal import Entry
 from market.protocol import ErrorCode, PlacePrediction
+from market.redis_client import redis_client
 from market.scripts import Command, Script
-from market.settings import RedisEndpoint, Settings, read_secret
+from market.settings import RedisEndpoint, Settings
 from market.store import Call, Done, Failure, Receipt, ReplyError, UnavailableError, failure
 
 _log = logging.getLogger(__name__)
@@ -34,7 +33,7 @@ class BlockingStore:
 
     def __init__(self, settings: Settings) -> None:
         self._flush_interval_ms = settings.flush_interval_ms
-        self._master = _Server("redis-master", settings.redis_master)
+        self._master = _Server("redis-master", settings.redis_master, writes=True)
         self._read = _Server("redis-read", settings.redis_read)
         self._sql_endpoint = settings.sql_master
         self._sql: Connection[Any] | None = None
@@ -110,35 +109,37 @@ class BlockingStore:
 class _Server:
     """One Redis, called so that nothing else of the process runs until it has answered."""
 
-    def __init__(self, name: str, endpoint: RedisEndpoint) -> None:
+    def __init__(self, name: str, endpoint: RedisEndpoint, *, writes: bool = False) -> None:
         self.name = name
         self.failing = False
-        self._client = redis.Redis(
-            host=endpoint.host,
-            port=endpoint.port,
-            username=endpoint.user,
-            password=read_secret(endpoint.password_file),
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._endpoint = endpoint
+        self._writes = writes
+        self._client: redis.Redis | None = None
 
     def close(self) -> None:
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     def call(self, command: Command, script: Script | None = None) -> Any:
         """The reply, or the error as `Link` reports it; `script` is loaded when the server lacks it."""
         try:
+            if self._client is None:
+                self._client = redis_client(self._endpoint, writes=self._writes, timeout_s=TIMEOUT_S)
             reply = self._client.execute_command(*command)  # type: ignore[no-untyped-call]
         except redis.exceptions.NoScriptError:
             if script is None:
                 return ReplyError("NOSCRIPT")
             loaded = self.call(("SCRIPT", "LOAD", script.text))
             return loaded if isinstance(loaded, Exception) else self.call(command)
+        except redis.exceptions.ReadOnlyError as error:
+            self.close()
+            return UnavailableError(str(error))
         except redis.ResponseError as error:
             return ReplyError(str(error))
-        except (redis.RedisError, OSError) as error:
+        except (redis.RedisError, UnavailableError, OSError) as error:
             self.failing = True
+            self.close()
             return UnavailableError(str(error))
         self.failing = False
         return reply

@@ -26,6 +26,7 @@ from market import reference as protocol_reference
 from market import replay as replaying
 from market import seed as seeding
 from market.connection import Connection
+from market.follow import Follower
 from market.ledger import Ledger
 from market.listening import listening
 from market.log import set_up
@@ -139,6 +140,16 @@ def replay(
         _log.info("%s %s%s", event.id, event.kind, "" if new else " (known already)")
 
     replaying.replay(events, feed, token, speed=speed, game=game, told=told)
+
+
+@app.command()
+def follow(settings: SettingsFile) -> None:
+    """Keep the replica that is read from hung to a standby at home until SIGTERM."""
+    stop = threading.Event()
+    follower = Follower(_load("follow", settings), stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    follower.run()
 
 
 @app.command()

@@ -12,8 +12,9 @@ from msgspec import Struct
 from pymysql.cursors import SSCursor
 
 from market import keys, sql
-from market.ledger import redis_client
+from market.redis_client import redis_client
 from market.settings import MarketError, Settings
+from market.store import UnavailableError
 
 
 class DumpError(MarketError):
@@ -39,10 +40,8 @@ def sums(settings: Settings) -> Sums:
     try:
         with closing(redis_client(settings.redis_master)) as client:
             return Sums(pools(client), _debited(client))
-    except redis.RedisError as error:
-        raise DumpError(
-            f"redis {settings.redis_master.host}:{settings.redis_master.port}: {error}"
-        ) from error
+    except (redis.RedisError, UnavailableError) as error:
+        raise DumpError(f"{settings.redis_master.title}: {error}") from error
 
 
 def rows(settings: Settings) -> Iterator[tuple[str, str, str, int, int, int, str]]:

@@ -16,8 +16,9 @@ from msgspec import Struct
 from market import dump, keys
 from market.dump import DumpError
 from market.journal import read_entry
-from market.ledger import redis_client
+from market.redis_client import redis_client
 from market.settings import Settings
+from market.store import UnavailableError
 
 CHUNK: Final = 1000
 
@@ -79,9 +80,8 @@ def entries(settings: Settings) -> Iterator[Entry]:
                 yield Pool(pool, sums.totals, sums.predictions)
             yield from _receipts(client)
             yield from _journal(client)
-    except redis.RedisError as error:
-        endpoint = settings.redis_master
-        raise DumpError(f"redis {endpoint.host}:{endpoint.port}: {error}") from error
+    except (redis.RedisError, UnavailableError) as error:
+        raise DumpError(f"{settings.redis_master.title}: {error}") from error
     for row in dump.rows(settings):
         yield Row(*row)
 

@@ -10,7 +10,7 @@ import redis
 from msgspec import Struct
 
 from market import keys, scripts
-from market.ledger import redis_client
+from market.redis_client import redis_client
 from market.settings import MarketError, Settings
 
 SAMPLE_S: Final = 1.0

@@ -11,6 +11,8 @@ from typing import Final
 PREFIX: Final = "market:"
 EPOCH: Final = "market:epoch"
 """String: the present epoch; it rises whenever writes may have been lost."""
+REPLID: Final = "market:replid"
+"""String: the replication id of the server that the epoch belongs to; see `epoch_guard`."""
 GAMES: Final = "market:games"
 """Hash: game -> `protocol.Game` as JSON."""
 JOURNAL: Final = "market:journal"

@@ -19,13 +19,13 @@ from typing import Any, Final
 import pymysql
 import redis
 from pymysql.connections import Connection
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from market import keys, ledger_upkeep, sql
 from market.journal import Place
 from market.ledger_delivery import Delivered, Delivery
-from market.settings import MarketError, RedisEndpoint, Settings, read_secret
+from market.redis_client import check_master, redis_client
+from market.settings import MarketError, Settings
+from market.store import UnavailableError
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +76,13 @@ class Ledger:
                         if rows:
                             delay_s, failing_since_s = BACKOFF_MIN_S, None
                 return
-            except (redis.RedisError, pymysql.MySQLError, sql.LedgerError, OSError) as error:
+            except (
+                redis.RedisError,
+                UnavailableError,
+                pymysql.MySQLError,
+                sql.LedgerError,
+                OSError,
+            ) as error:
                 failing_since_s = failing_since_s or time.monotonic()
                 if self._drain and time.monotonic() - failing_since_s > DRAIN_PATIENCE_S:
                     raise DrainError(f"the journal could not be drained: {error}") from error
@@ -86,7 +92,7 @@ class Ledger:
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[tuple[redis.Redis, Connection[Any]]]:
-        with closing(redis_client(self._settings.redis_master)) as client:
+        with closing(redis_client(self._settings.redis_master, writes=True)) as client:
             _make_group(client)
             with closing(sql.connect(self._settings.sql_master)) as connection:
                 _log.info("the ledger drains the journal as %s", self._consumer)
@@ -94,7 +100,7 @@ class Ledger:
 
     def _work(self, client: redis.Redis, connection: Connection[Any]) -> Iterator[int]:
         """Deliver batch after batch; yields how many entries each had."""
-        with closing(Delivery(client, connection)) as delivery:
+        with closing(Delivery(client, connection, self._settings)) as delivery:
             while entries := self._read(client, "0", None):  # what this consumer had read before it died
                 delivery.begin(entries)
                 delivery.finish()
@@ -102,6 +108,7 @@ class Ledger:
             while not self._stop.is_set():
                 if self._drain or time.monotonic() >= self._housekeeping_at_s:
                     self._housekeeping_at_s = time.monotonic() + HOUSEKEEPING_S
+                    check_master(client, self._settings.redis_master)
                     yield from self._take_over(client, delivery)
                 if time.monotonic() >= self._upkeep_at_s:
                     delivery.finish()
@@ -173,17 +180,3 @@ def _make_group(client: redis.Redis) -> None:
 def _pending(client: redis.Redis) -> int:
     summary: Any = client.xpending(keys.JOURNAL, keys.LEDGER_GROUP)
     return int(summary["pending"])
-
-
-def redis_client(endpoint: RedisEndpoint) -> redis.Redis:
-    """A client that waits for its replies; the caller closes it."""
-    return redis.Redis(
-        host=endpoint.host,
-        port=endpoint.port,
-        username=endpoint.user,
-        password=read_secret(endpoint.password_file),
-        socket_timeout=BLOCK_MS / 1000 + 10,
-        socket_connect_timeout=5,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-    )

@@ -11,7 +11,9 @@ import redis
 from pymysql.connections import Connection
 
 from market import keys, sql
+from market.acknowledgement import await_standbys
 from market.journal import Entry, read_entry
+from market.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -22,8 +24,9 @@ Delivered = tuple[bytes, dict[bytes, bytes] | None]
 class Delivery:
     """Writes one batch at a time on a thread of its own: rows, their commit, then the acknowledgement."""
 
-    def __init__(self, client: redis.Redis, connection: Connection[Any]) -> None:
+    def __init__(self, client: redis.Redis, connection: Connection[Any], settings: Settings) -> None:
         self._client = client
+        self._settings = settings
         self._connection = connection
         self._thread = ThreadPoolExecutor(1, "sql")
         self._batch: tuple[Sequence[bytes], list[Delivered], Future[list[Entry]]] | None = None
@@ -38,7 +41,13 @@ class Delivery:
         self._thread.shutdown(cancel_futures=True)
 
     def begin(self, delivered: Sequence[Delivered]) -> None:
-        """Finish the last batch and begin to write the next."""
+        """Finish the last batch and begin to write the next.
+
+        What the standbys lack may be lost yet: SQL is to know only what stays.
+
+        Raises:
+            UnavailableError: when the standbys do not have the batch in time.
+        """
         entries, rejected = [], []
         for entry_id, fields in delivered:
             entry = read_entry(entry_id, fields)
@@ -48,6 +57,7 @@ class Delivery:
                 entries.append(entry)
         self.finish()
         if delivered:
+            await_standbys(self._client, self._settings)
             ids = [entry_id for entry_id, _ in delivered]
             self._batch = ids, rejected, self._thread.submit(sql.insert, self._connection, entries)
 

@@ -8,6 +8,7 @@ from market import calls, scripts
 from market.protocol import PlacePrediction
 from market.redis_link import CommandLink
 from market.settings import Settings, read_secret
+from market.standby_link import master_link
 from market.store import Call, Done, Receipt
 
 T = TypeVar("T")
@@ -18,10 +19,8 @@ class LiveStore:
 
     def __init__(self, settings: Settings) -> None:
         self._flush_interval_ms = settings.flush_interval_ms
-        master, read = settings.redis_master, settings.redis_read
-        self._master = CommandLink(
-            "redis-master", master, read_secret(master.password_file), (scripts.PLACE, scripts.FLUSH)
-        )
+        read = settings.redis_read
+        self._master = master_link(settings, (scripts.PLACE, scripts.FLUSH))
         self._read = CommandLink("redis-read", read, read_secret(read.password_file), (scripts.POOLS,))
 
     async def start(self) -> None:

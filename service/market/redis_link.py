@@ -16,7 +16,10 @@ from typing import Any, Final, cast
 
 import hiredis
 
+from market import epoch_guard
+from market.redis_server import Server
 from market.scripts import Command, Script
+from market.sentinels import find_master
 from market.settings import RedisEndpoint
 from market.store import ReplyError, UnavailableError
 
@@ -31,6 +34,8 @@ STALLED_AFTER: Final = 6
 
 Turns are counted instead of seconds, so that an event loop that was held up has read its sockets in between.
 """
+RECHECK_S: Final = 5.0
+"""How often the Sentinels are asked whether the master that a link is connected to still is the one."""
 MAX_WAITING: Final = 20_000
 """Commands that may wait for their replies; more fail at once."""
 
@@ -57,7 +62,10 @@ class _Wire(asyncio.Protocol):
 
 
 class Link:
-    """A link to one Redis server: connects, authenticates, watches, reconnects after a jittered delay."""
+    """A link to one Redis server: connects, authenticates, watches, reconnects after a jittered delay.
+
+    To an endpoint that names Sentinels it connects where they say, and again whenever they name another.
+    """
 
     def __init__(self, name: str, endpoint: RedisEndpoint, password: str) -> None:
         self.name = name
@@ -74,6 +82,7 @@ class Link:
         self._replies = 0
         self._replies_watched = 0
         self._silent_turns = 0
+        self._server: Server | None = None
 
     def start(self) -> None:
         """Begin to connect, and go on until `stop`."""
@@ -122,12 +131,19 @@ class Link:
         self._reader = self._new_reader()
         self._silent_turns = 0
         self._lost = self._loop.create_future()
-        await self._loop.create_connection(lambda: _Wire(self), self._endpoint.host, self._endpoint.port)
+        self._server = await self._find()
+        await self._loop.create_connection(lambda: _Wire(self), *self._server)
         await self._greet()
         self._ready = True
 
+    async def _find(self) -> Server:
+        if not self._endpoint.sentinels:
+            return self._endpoint.host, self._endpoint.port
+        return await asyncio.to_thread(find_master, self._endpoint)
+
     async def _watch(self) -> None:
-        """Until the connection is lost: give it up when it is silent, keep it in use."""
+        """Until the connection is lost: give up one that is silent or to the wrong server, keep it in use."""
+        recheck_at = self._loop.time() + RECHECK_S
         while not self._lost.done():
             await asyncio.wait((self._lost,), timeout=WATCH_S)
             if self._replies != self._replies_watched:
@@ -139,6 +155,23 @@ class Link:
                 raise UnavailableError(f"no reply for {STALLED_AFTER * WATCH_S:g} s")
             if not self._waiting and self._transport is not None:
                 self._send(("PING",), _ignore)
+            if self._endpoint.sentinels and self._loop.time() >= recheck_at:
+                await self._check_sentinels()
+                recheck_at = self._loop.time() + RECHECK_S
+
+    async def _check_sentinels(self) -> None:
+        try:
+            found = await self._find()
+        except UnavailableError as error:
+            _log.warning("%s: %s", self.name, error)
+            return
+        if found != self._server:
+            raise UnavailableError("the sentinels name another master")
+
+    async def _check_role(self) -> None:
+        """See that the server is a master; what the Sentinels say may be a moment old."""
+        if (await self._ask("ROLE"))[0] != b"master":
+            raise UnavailableError("the server is no master")
 
     def _ask(self, *command: str | int | bytes) -> asyncio.Future[Any]:
         answer: asyncio.Future[Any] = self._loop.create_future()
@@ -218,13 +251,23 @@ class Link:
 
 
 class CommandLink(Link):
-    """Commands and their replies; `scripts` are loaded whenever the link connects."""
+    """Commands and their replies; `scripts` are loaded whenever the link connects.
+
+    One that `writes` is ready only after the server's epoch is guarded.
+    """
 
     def __init__(
-        self, name: str, endpoint: RedisEndpoint, password: str, scripts: Iterable[Script] = ()
+        self,
+        name: str,
+        endpoint: RedisEndpoint,
+        password: str,
+        scripts: Iterable[Script] = (),
+        *,
+        writes: bool = False,
     ) -> None:
         super().__init__(name, endpoint, password)
         self._scripts = tuple(scripts)
+        self._writes = writes
 
     def submit(self, command: Command, done: Callback) -> None:
         """Send a command; `done` gets the reply, `ReplyError` or `UnavailableError`, after this returns."""
@@ -249,8 +292,17 @@ class CommandLink(Link):
 
     async def _greet(self) -> None:
         await self._ask("AUTH", self._endpoint.user, self._password)
+        if self._writes or self._endpoint.sentinels:
+            await self._check_role()
+        if self._writes:
+            epoch_guard.read(await self._ask(*epoch_guard.COMMAND))
         for script in self._scripts:
             await self._ask("SCRIPT", "LOAD", script.text)
+
+    def _on_reply(self, reply: Any) -> None:
+        super()._on_reply(reply)
+        if self._writes and isinstance(reply, ReplyError) and str(reply).startswith("READONLY"):
+            self._drop("the server is no master any more")
 
 
 class ChannelLink(Link):
@@ -294,6 +346,8 @@ class ChannelLink(Link):
 
     async def _greet(self) -> None:
         await self._ask("HELLO", 3, "AUTH", self._endpoint.user, self._password)
+        if self._endpoint.sentinels:
+            await self._check_role()
         if self._channels:
             confirmed = self._loop.create_future()
             for channel, callbacks in self._channels.items():

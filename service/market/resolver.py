@@ -23,12 +23,12 @@ from market import administration, keys, match_events, templates
 from market.administration import Opening, Outcome
 from market.blocking_calls import Master
 from market.deciding import decision
-from market.ledger import redis_client
 from market.match_events import Arrival
 from market.protocol import ErrorCode, SetGameStatus
+from market.redis_client import check_master, redis_client
 from market.resolving import pay, resolve
 from market.settings import MarketError, Settings
-from market.store import Failure
+from market.store import Failure, UnavailableError
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ FAULTY_S: Final = 30.0
 """How long a pool whose payment fails is left alone."""
 BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
+RECHECK_S: Final = 5.0
 DRAIN_PATIENCE_S: Final = 60.0
 
 T = TypeVar("T")
@@ -63,6 +64,7 @@ class Resolver:
         self._drain = drain
         self._faulty: dict[str, float] = {}
         self._left = 0
+        self._recheck_at_s = 0.0
 
     def run(self) -> None:
         """Work until told to stop.
@@ -74,7 +76,7 @@ class Resolver:
         failing_since_s: float | None = None
         while not self._stop.is_set():
             try:
-                with closing(redis_client(self._settings.redis_master)) as client:
+                with closing(redis_client(self._settings.redis_master, writes=True)) as client:
                     master = Master(client)
                     master.make_group(keys.RESOLVER_GROUP)
                     _log.info("the resolver works as %s", self._settings.node)
@@ -84,16 +86,23 @@ class Resolver:
                         elif self._drain and self._left == 0:
                             return
                         else:
+                            self._recheck(client)
                             master.wait_for_event(
                                 keys.RESOLVER_GROUP, self._settings.node, self._options.poll_ms
                             )
-            except (redis.RedisError, NotDoneError, OSError) as error:
+            except (redis.RedisError, UnavailableError, NotDoneError, OSError) as error:
                 failing_since_s = failing_since_s or time.monotonic()
                 if self._drain and time.monotonic() - failing_since_s > DRAIN_PATIENCE_S:
                     raise NotDoneError(f"the resolver could not end its work: {error}") from error
                 _log.warning("the resolver waits and connects again: %s", error)
                 self._stop.wait(delay_s * random.uniform(0.5, 1.0))  # noqa: S311
                 delay_s = min(delay_s * 2, BACKOFF_MAX_S)
+
+    def _recheck(self, client: redis.Redis) -> None:
+        """See now and then that the Sentinels still name this master."""
+        if time.monotonic() >= self._recheck_at_s:
+            check_master(client, self._settings.redis_master)
+            self._recheck_at_s = time.monotonic() + RECHECK_S
 
     def turn(self, master: Master) -> bool:
         """Do what there is to do; whether that was anything.

@@ -15,9 +15,11 @@ from typing import Any
 import redis
 
 from market import keys
-from market.ledger import redis_client
+from market.acknowledgement import await_standbys
+from market.redis_client import redis_client
 from market.redis_link import ChannelLink
 from market.settings import MarketError, RedisEndpoint, Settings, read_secret
+from market.store import UnavailableError
 
 _log = logging.getLogger(__name__)
 
@@ -103,11 +105,12 @@ def revoke(settings: Settings, user: str, for_s: float) -> None:
     until_s = int(now_s + for_s) if for_s else 0
     endpoint = settings.redis_master
     try:
-        with closing(redis_client(endpoint)) as client:
+        with closing(redis_client(endpoint, writes=True)) as client:
             pipeline = client.pipeline(transaction=True)
             pipeline.zadd(keys.REVOKED, {user: until_s})
             pipeline.zremrangebyscore(keys.REVOKED, "-inf", now_s)
             pipeline.publish(keys.REVOCATIONS, f"{user} {until_s}")
             pipeline.execute()
-    except redis.RedisError as error:
-        raise RevocationError(f"redis {endpoint.host}:{endpoint.port}: {error}") from error
+            await_standbys(client, settings)
+    except (redis.RedisError, UnavailableError) as error:
+        raise RevocationError(f"{endpoint.title}: {error}") from error

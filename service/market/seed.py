@@ -10,16 +10,20 @@ import msgspec
 import redis
 
 from market import keys
-from market.ledger import redis_client
+from market.acknowledgement import await_standbys
 from market.limits import MAX_MONEY
 from market.protocol import Game
+from market.redis_client import redis_client
 from market.settings import MarketError, Settings
+from market.store import UnavailableError
 
 GAME: Final = Game(id="match-1", title="Home - Away", status="live")
 POOL: Final = "winner"
 QUESTION: Final = "Who wins the match?"
 OPTIONS: Final = ("home", "draw", "away")
 CHUNK: Final = 5000
+SYNC_LIMIT_S: Final = 60.0
+"""How long the standbys may take to have all of it."""
 
 Field = bytes | bytearray | memoryview | str | int | float
 
@@ -42,18 +46,20 @@ def seed(settings: Settings, users: int, balance: int) -> int:
     if users * balance >= MAX_MONEY:
         raise SeedError(f"{users} users with {balance} each is more money than can be counted; seed less")
     try:
-        with closing(redis_client(settings.redis_master)) as client:
-            return _seed(client, users, balance)
-    except redis.RedisError as error:
-        endpoint = settings.redis_master
-        raise SeedError(f"redis {endpoint.host}:{endpoint.port}: {error}") from error
+        with closing(redis_client(settings.redis_master, writes=True)) as client:
+            epoch = _seed(client, users, balance)
+            await_standbys(client, settings, SYNC_LIMIT_S)
+            return epoch
+    except (redis.RedisError, UnavailableError) as error:
+        raise SeedError(f"{settings.redis_master.title}: {error}") from error
 
 
 def _seed(client: redis.Redis, users: int, balance: int) -> int:
     epoch = max(int(time.time()), int(client.get(keys.EPOCH) or 0) + 1)
     found: list[bytes] = []
     for name in client.scan_iter(match=f"{keys.PREFIX}*", count=CHUNK):
-        found.append(name)
+        if name != keys.REPLID.encode():
+            found.append(name)
         if len(found) >= CHUNK:
             client.unlink(*found)
             found.clear()

@@ -25,13 +25,30 @@ class SettingsError(MarketError):
     """The settings cannot be read or are wrong; the message says which and what to do."""
 
 
+Address = Annotated[str, Meta(pattern=r"^[^:\s]+:[0-9]{1,5}\Z")]
+"""HOST:PORT."""
+
+
 class RedisEndpoint(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
-    """A Redis server; `user` and the password file are those of its access control list."""
+    """A Redis server; `user` and the password file are those of its access control list.
+
+    With `sentinels` it is the master that they name for `service`, whichever machine that is, and `host` and
+    `port` are not used. The same user and password hold at the Sentinels.
+    """
 
     host: str
     port: Port
     password_file: str
     user: str = "default"
+    sentinels: tuple[Address, ...] = ()
+    service: str = "market"
+
+    @property
+    def title(self) -> str:
+        """What it is called in messages."""
+        if self.sentinels:
+            return f"redis {self.service} of the sentinels {', '.join(self.sentinels)}"
+        return f"redis {self.host}:{self.port}"
 
 
 class SqlEndpoint(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -80,6 +97,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     programs send no origin. `drain_spread_ms` is over how long clients come back that are sent away. The
     journal takes at most `journal_max_entries` (reckon with 512 bytes each). With `audit` `writes` the audit
     log leaves out those requests that changed nothing and did not fail.
+
+    `acknowledge` says who has to have a write before it is answered: the master alone, or the standbys too,
+    that is every one that may be promoted and at least one. `standbys` are all Redis machines at home,
+    whichever of them is the master at present, as the Sentinels name them; replicas elsewhere never count.
     """
 
     region: str
@@ -90,6 +111,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     sql_master: SqlEndpoint
     sql_read: SqlEndpoint
     data_path: Literal["async", "blocking"] = "async"
+    acknowledge: Literal["master", "standby"] = "master"
+    standbys: tuple[Address, ...] = ()
     flush_interval_ms: Annotated[int, Meta(ge=100, le=60_000)] = 3000
     max_message_bytes: Annotated[int, Meta(ge=256, le=1 << 20)] = 4096
     max_send_queue_bytes: Annotated[int, Meta(ge=4096, le=1 << 26)] = 262_144
@@ -106,6 +129,14 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     feed: FeedSettings = FeedSettings()
     journal_max_entries: Annotated[int, Meta(ge=10, le=100_000_000)] = 1_000_000
     audit: Literal["all", "writes"] = "all"
+
+    def __post_init__(self) -> None:
+        if self.acknowledge == "standby" and not (self.standbys and self.redis_master.sentinels):
+            raise ValueError(
+                "acknowledge = standby needs `standbys`, and `sentinels` of redis-master: add them"
+            )
+        if self.acknowledge == "standby" and self.data_path == "blocking":
+            raise ValueError("the blocking data path waits for no standby: set acknowledge = master")
 
 
 def load(path: Path) -> Settings:

@@ -74,7 +74,7 @@ def measured(collector: Collector) -> Snapshot:
 
 
 def backlog(server: servers.RedisServer, password_file: Path) -> float | None:
-    return measured(LedgerBacklog(at(server), password_file)).value(redis_server.LEDGER_BACKLOG)
+    return measured(LedgerBacklog((at(server),), password_file)).value(redis_server.LEDGER_BACKLOG)
 
 
 def test_a_master_and_its_replica(
@@ -144,7 +144,7 @@ def test_a_backlog_that_redis_does_not_know_is_absent() -> None:
 
 def test_a_redis_that_is_away_is_said(directory: Path, password_file: Path) -> None:
     away = Endpoint("127.0.0.1", servers.free_port())
-    for collector in (RedisServer(away, password_file), LedgerBacklog(away, password_file)):
+    for collector in (RedisServer(away, password_file), LedgerBacklog((away,), password_file)):
         with pytest.raises(MeasuringError, match="Redis does not answer"):
             list(collector.collect())
 

@@ -91,6 +91,7 @@ def test_redis_is_where_the_architecture_puts_it(
         "master": {"host": master, "port": REDIS_PORT},
         "read": {"host": read, "port": REDIS_PORT},
         "sentinels": [],
+        "append-sync": "everysec",
     }
 
 

@@ -76,7 +76,7 @@ def test_a_value_that_was_made_is_never_made_anew_and_a_given_one_may_change() -
     [
         ("given", {}, "tls-certificate: is missing.*pulumi config set --secret"),
         ("acme", CERTIFICATE, "given though isochrone:certificate is acme"),
-        ("acme", {"token-kye": "x"}, "token-kye: is no secret of a stack"),
+        ("acme", {"token-kye": "x"}, "token-kye: is no secret of the stack"),
         ("acme", {"token-key": " "}, "token-key: is empty"),
     ],
 )

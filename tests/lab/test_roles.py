@@ -73,7 +73,11 @@ def test_waiting_ends_in_time_with_the_last_reason() -> None:
 def test_every_lab_has_secrets_of_its_own(tmp_path: Path) -> None:
     labs = [credentials.create(tmp_path / name) for name in ("a", "b")]
     found = [path.read_text().strip() for lab in labs for path in lab.directory.iterdir()]
-    assert len(found) == len(set(found)) == 2 * (2 + len(credentials.SQL_ACCOUNTS))
+    assert (
+        len(found)
+        == len(set(found))
+        == 2 * (2 + len(credentials.SQL_ACCOUNTS) + len(credentials.REDIS_ACCOUNTS))
+    )
     assert all(len(secret) == 64 for secret in found)
     assert labs[0].directory.stat().st_mode & 0o777 == 0o700
 

@@ -131,11 +131,10 @@ def test_with_cascading_every_region_of_geo_ii_reads_history_at_its_own_server()
 
 def test_what_the_lab_does_not_run_is_refused_with_every_key_to_change() -> None:
     a = architecture("geo-ii")
-    big = replace(a, nodes=replace(a.nodes, per_region=2), redis=replace(a.redis, standbys=1))
+    big = replace(a, nodes=replace(a.nodes, per_region=2))
     with pytest.raises(LabError) as caught:
         topology(big, matrix("2017"))
     assert "set isochrone:nodes.per-region to 1" in str(caught.value)
-    assert "set isochrone:redis.standbys to 0" in str(caught.value)
 
 
 @pytest.mark.parametrize("year", matrices())
@@ -202,3 +201,23 @@ def test_the_load_generators_have_no_capacity_and_count_in_no_meter(stack: str) 
     assert [m.region for m in t.of_role("users")] == list(REGIONS)
     assert all(m.capacity is None for m in t.of_role("users"))
     assert all(m.capacity for m in t.machines.values() if m.role != "users")
+
+
+def test_standbys_are_machines_at_home_with_a_sentinel_each_and_nodes_hang_from_them() -> None:
+    stack = architecture("geo-ii")
+    t = topology(replace(stack, redis=replace(stack.redis, standbys=2)), matrix("2017"))
+    assert [m.name for m in t.sentinels] == ["redis", "redis-1", "redis-2"]
+    assert {m.region for m in t.sentinels} == {HOME}
+    assert len({m.address for m in t.machines.values()}) == len(t.machines)
+    assert t.redis_master.name == "redis"
+    standbys = [m.name for m in t.machines.values() if m.redis and m.redis.standby]
+    assert standbys == ["redis-1", "redis-2"]
+    follows = {m.redis.replica_of for m in t.of_role("node") if m.redis}
+    assert follows == set(standbys)
+    assert all(m.follow for m in t.of_role("node"))
+
+
+def test_without_standbys_there_is_no_sentinel_and_nothing_to_hang_up_again() -> None:
+    t = machines_of("geo-ii")
+    assert t.sentinels == ()
+    assert not any(m.follow for m in t.machines.values())

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from ami.node.document import Document
+from ami.node.document import Document, Endpoint
 from ami.node.reporter import clients, concurrently, listing
 from ami.node.reporter.collectors.api import Api
 from ami.node.reporter.collectors.machine import Cpu, Disk, Memory, Network
@@ -41,10 +41,13 @@ def collectors(document: Document, secrets: Path) -> Iterator[Collector]:
         yield Api()
     if document.redis is not None:
         password = secrets / REDIS_SECRET
+        user = "app" if document.redis.sentinels else None
+        port = document.redis.master.port
+        masters = [Endpoint(s.host, port) for s in document.redis.sentinels] or [document.redis.master]
         if document.runs("redis"):
-            yield RedisServer(document.redis.read, password)
+            yield RedisServer(document.redis.read, password, user)
         if document.runs("ledger"):
-            yield LedgerBacklog(document.redis.master, password)
+            yield LedgerBacklog(tuple(masters), password, user)
     if document.sql is not None and document.runs("mariadb") and SQL_SECRET in document.sql.users:
         yield SqlServer(document.sql.read, document.sql.users[SQL_SECRET], secrets / SQL_SECRET)
 

@@ -80,6 +80,7 @@ STANDING: Final = script("standing", "time", "backlog", flags="no-writes")
 POSITION: Final = script("position", "time", "backlog", flags="no-writes")
 TAIL: Final = script("tail", "time", "backlog", flags="no-writes")
 MUTUAL: Final = script("mutual", flags="no-writes")
+EPOCH: Final = script("epoch", flags="allow-oom")
 
 
 def evaluate(called: Script, *arguments: str | int | bytes) -> Command:
@@ -114,3 +115,8 @@ def flush(pool: str, flush_interval_ms: int) -> Command:
 def pools(game: str, user: str = "") -> Command:
     """The command that lists the pools that a user, "" for anybody, may see (on the nearest Redis)."""
     return evaluate_readonly(POOLS, game, user)
+
+
+def guard_epoch() -> Command:
+    """The command that begins a new epoch on a server that may have lost writes (on the master)."""
+    return ("EVAL", EPOCH.text, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,26 +84,31 @@ class RedisServer:
 
     endpoint: Endpoint
     password_file: Path
+    user: str | None = None
     name: str = "redis"
 
     def collect(self) -> Iterator[Figure]:
         """See `Collector`."""
-        with closing(_client(self.endpoint, self.password_file)) as client:
+        with closing(_client(self.endpoint, self.password_file, self.user)) as client:
             yield from info_figures(_asked(client.info))
             yield Figure(JOURNAL_LENGTH, _asked(lambda: client.xlen(JOURNAL)))
 
 
 @dataclass(frozen=True)
 class LedgerBacklog:
-    """How many entries of the journal wait for SQL, as the master that the ledger drains knows it."""
+    """How many entries of the journal wait for SQL, as the master that the ledger drains knows it.
 
-    master: Endpoint
+    The master is one of `servers`: the one that says so.
+    """
+
+    servers: Sequence[Endpoint]
     password_file: Path
+    user: str | None = None
     name: str = "ledger"
 
     def collect(self) -> Iterator[Figure]:
         """See `Collector`."""
-        with closing(_client(self.master, self.password_file)) as client:
+        with closing(self._master()) as client:
             try:
                 groups = _asked(lambda: client.xinfo_groups(JOURNAL))
             except _NoSuchKeyError:
@@ -112,6 +118,18 @@ class LedgerBacklog:
         if waiting is None:
             raise MeasuringError("Redis cannot tell how many entries of the journal wait for the ledger")
         yield Figure(LEDGER_BACKLOG, waiting)
+
+    def _master(self) -> redis.Redis:
+        problem = MeasuringError("no Redis is the master")
+        for server in self.servers:
+            client = _client(server, self.password_file, self.user)
+            try:
+                if _asked(partial(client.info, "replication"))["role"] == "master":
+                    return client
+            except MeasuringError as error:
+                problem = error
+            client.close()
+        raise problem
 
 
 def info_figures(info: Mapping[str, Any]) -> Iterator[Figure]:
@@ -155,10 +173,11 @@ class _NoSuchKeyError(Exception):
     """There is no journal yet."""
 
 
-def _client(endpoint: Endpoint, password_file: Path) -> redis.Redis:
+def _client(endpoint: Endpoint, password_file: Path, user: str | None) -> redis.Redis:
     return redis.Redis(
         host=endpoint.host,
         port=endpoint.port,
+        username=user,
         password=read_secret(password_file),
         socket_timeout=TIMEOUT_S,
         socket_connect_timeout=TIMEOUT_S,
