@@ -18,10 +18,11 @@ from market.flusher import Flusher
 from market.handlers import handle
 from market.journal import Entry, Place, read_entry
 from market.journal_watch import JournalWatch
-from market.ledger import Ledger, redis_client
+from market.ledger import Ledger
 from market.live_store import LiveStore
 from market.metrics import Metrics
 from market.protocol import Reply, Request
+from market.redis_client import redis_client
 from market.settings import Settings
 from market.sql_reader import SqlReader
 from market.store import Failure

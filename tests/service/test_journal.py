@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from market import keys, ledger_upkeep, scripts
 from market.calls_journal import read_trimmed
 from market.journal import MAX_WORD, REQUIRED, Entry, Place, place_of, read_entry
-from market.ledger import redis_client
+from market.redis_client import redis_client
 from market.settings import Settings, SqlEndpoint
 from market.sql import connect
 from market.sql_history import position
