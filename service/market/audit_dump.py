@@ -20,6 +20,7 @@ from market.journal import BEGINNING, Command, Entry, Place, commands_of, read_e
 from market.redis_client import redis_client
 from market.settings import MarketError, Settings
 from market.sql_history import position
+from market.store import UnavailableError
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def lines(settings: Settings, user: str | None) -> Iterator[bytes]:
             _wait_for_processes(client)
             for _, _, line in _read(client, connection, user, _end(client, connection)):
                 yield _encode(line)
-    except (redis.RedisError, pymysql.MySQLError, OSError) as error:
+    except (redis.RedisError, UnavailableError, pymysql.MySQLError, OSError) as error:
         raise AuditError(f"the audit log cannot be read: {error}") from error
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from market import keys, scripts
 from market.redis_client import redis_client
 from market.settings import MarketError, Settings
+from market.store import UnavailableError
 
 SAMPLE_S: Final = 1.0
 """Over how long the drain rate is measured."""
@@ -63,9 +64,8 @@ def status(settings: Settings) -> Status:
                 trimmed=(trimmed or b"").decode(),
                 positions={k.decode(): v.split()[0].decode() for k, v in sorted(positions.items())},
             )
-    except redis.RedisError as error:
-        endpoint = settings.redis_master
-        raise StatusError(f"redis {endpoint.host}:{endpoint.port}: {error}") from error
+    except (redis.RedisError, UnavailableError) as error:
+        raise StatusError(f"{settings.redis_master.title}: {error}") from error
 
 
 def _sample(client: redis.Redis) -> tuple[int, int, int, int]:
