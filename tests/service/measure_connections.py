@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import resource
 import secrets
@@ -114,14 +115,13 @@ def broadcasts(settings: Settings, directory: Path, master: RedisServer, users: 
             contextlib.closing(master.client()) as redis,
         ):
             drain(peers, time.monotonic() + 8)
-            rss_kib = process.rss_kib()
+            rss_kib, offsets = process.rss_kib(), itertools.count(1)
             for options in OPTIONS:
                 message, cpu_s, size = 0, process.cpu_s(), 0
                 for number in range(count):
                     totals = [1_000_003 * (index + 1) + number for index in range(options)]
-                    sent = Distribution(
-                        "match-1", "winner", 1, number + 1, time.time_ns() // 1000, totals, number
-                    )
+                    at_us, offset = time.time_ns() // 1000, next(offsets)
+                    sent = Distribution("match-1", "winner", 1, offset, at_us, totals, number)
                     message = len(encode(sent))
                     redis.publish(keys.channel("match-1"), encode(sent))
                     size += drain(peers, time.monotonic() + 0.35)
