@@ -63,7 +63,7 @@ def _service(type_: str) -> str:
 
 
 def answer(token: str, args: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer to a look-up: everything is offered, quotas are large, images are there.
+    """The answer to a look-up: all is offered, quotas are large and nothing uses them, images are there.
 
     Raises:
         UnansweredError: when there is no answer for the look-up.
@@ -109,6 +109,9 @@ _ANSWERS: Final[Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
     "getInstanceTypeOfferings": _offers,
     "getOrderableDbInstance": _orderable,
     "getServiceQuota": lambda _: {"value": 10_000, "defaultValue": 10_000},
+    "getVpcs": lambda _: {"ids": []},
+    "getEips": lambda _: {"allocationIds": [], "publicIps": []},
+    "getInstances": lambda _: {"ids": [], "instanceIdentifiers": []},
     "getCallerIdentity": lambda _: {"accountId": ACCOUNT},
     "getPartition": lambda _: {"partition": "aws", "dnsSuffix": "amazonaws.com"},
     "getRandomPassword": lambda _: {"randomPassword": "[secret]"},

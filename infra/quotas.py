@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from infra.architecture import Architecture
 from infra.capacity import most_nodes
 from infra.flows import network_regions
 from infra.hardware import ordered_cores
-from infra.orders import instances
+from infra.orders import databases, instances
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Quota:
 NETWORKS: Final = Quota("vpc", "L-F678F1CE", "VPCs per Region")
 ADDRESSES: Final = Quota("ec2", "L-0263D0A3", "EC2-VPC Elastic IPs")
 CORES: Final = Quota("ec2", "L-1216C47A", "Running On-Demand Standard instances (cores)")
+SERVERS: Final = Quota("rds", "L-7B6409FD", "DB instances")
 REPLICAS: Final = Quota("rds", "L-5BC124EF", "Read replicas per primary")
 
 
@@ -46,7 +48,7 @@ def requirements(architecture: Architecture) -> tuple[Requirement, ...]:
 
 
 def _requirements(a: Architecture) -> Iterator[Requirement]:
-    orders = instances(a)
+    orders, servers = instances(a), databases(a)
     for region in network_regions(a):
         yield Requirement(NETWORKS, region, 1)
         if region in a.nodes.regions:
@@ -54,21 +56,33 @@ def _requirements(a: Architecture) -> Iterator[Requirement]:
         cores = sum(o.count * ordered_cores(a.hardware, o.kind) for o in orders if o.region == region)
         if cores:
             yield Requirement(CORES, region, cores)
+        if ordered := sum(order.count for order in servers if order.region == region):
+            yield Requirement(SERVERS, region, ordered)
         if replicas := a.sql_placement.replicas_of(region):
             yield Requirement(REPLICAS, region, len(replicas))
 
 
-def missing(needed: Sequence[Requirement], quotas: Mapping[Requirement, float]) -> tuple[str, ...]:
+def missing(
+    needed: Sequence[Requirement],
+    quotas: Mapping[Requirement, float],
+    used: Mapping[Requirement, int] = MappingProxyType({}),
+) -> tuple[str, ...]:
     """The quotas that are too small, each with the request that raises it.
 
     Args:
         needed: what is needed.
         quotas: what the account has, by requirement; a quota that is not known is not in it.
+        used: what others of the account use already, by requirement; nothing where it is not known.
     """
     return tuple(
-        f"{r.quota.name} in {r.region}: {r.needed} are needed, {quotas[r]:g} are allowed; file"
+        f"{r.quota.name} in {r.region}: {r.needed} are needed{_beside(used.get(r, 0))},"
+        f" {quotas[r]:g} are allowed; file"
         f" `aws service-quotas request-service-quota-increase --service-code {r.quota.service}"
-        f" --quota-code {r.quota.code} --desired-value {r.needed} --region {r.region}`"
+        f" --quota-code {r.quota.code} --desired-value {r.needed + used.get(r, 0)} --region {r.region}`"
         for r in needed
-        if r in quotas and quotas[r] < r.needed
+        if r in quotas and quotas[r] < r.needed + used.get(r, 0)
     )
+
+
+def _beside(used: int) -> str:
+    return f" beside {used} that are in use" if used else ""

@@ -38,6 +38,12 @@ SILENT: tuple[dict[str, Any], list[tuple[str, str]]] = ({}, [("", "AccessDenied"
 Answer = dict[str, Any] | tuple[dict[str, Any], list[tuple[str, str]]]
 
 
+NO_CLASS: tuple[dict[str, Any], list[tuple[str, str]]] = (
+    {},
+    [("", "no RDS Orderable DB Instance Options found matching criteria; try different search")],
+)
+
+
 def offering(*_: object, without: tuple[str, ...] = ()) -> Callable[[str, Mapping[str, Any]], Answer]:
     """Answers as an account does in which all is offered and allowed, except the types of `without`."""
 
@@ -47,12 +53,28 @@ def offering(*_: object, without: tuple[str, ...] = ()) -> Callable[[str, Mappin
                 asked = args["filters"][0]["values"]
                 return {"instanceTypes": [kind for kind in asked if kind not in without]}
             case "getOrderableDbInstance":
-                return {"instanceClass": args["instanceClass"]}
+                return (
+                    NO_CLASS if args["instanceClass"] in without else {"instanceClass": args["instanceClass"]}
+                )
             case "getServiceQuota":
                 return {"value": 1000.0}
-        raise AssertionError(token)
+        return nothing_used(token)
 
     return answer
+
+
+def nothing_used(token: str) -> Answer:
+    """What an account answers that has nothing yet."""
+    return {
+        "getVpcs": {"ids": []},
+        "getEips": {"allocationIds": []},
+        "getInstances": {"ids": [], "instanceIdentifiers": []},
+    }[token.rpartition(":")[2]]
+
+
+def allowing(value: float) -> Callable[[str, Mapping[str, Any]], Answer]:
+    """Answers as an account does that has nothing, and may have so many of everything."""
+    return lambda token, _: {"value": value} if token.endswith("getServiceQuota") else nothing_used(token)
 
 
 @dataclass
@@ -202,7 +224,7 @@ def test_what_aws_does_not_say_of_offers_is_one_warning_with_what_to_use_instead
 
 
 def test_a_quota_that_is_too_small_is_refused_with_the_request_to_file() -> None:
-    account = Account(lambda token, args: {"value": 1.0})
+    account = Account(allowing(1.0))
     with pytest.raises(PreflightError) as caught:
         account.preview(architecture("geo-ii"), check_quotas)
     assert len(caught.value.problems) == 8 + 8 + 1
@@ -211,7 +233,12 @@ def test_a_quota_that_is_too_small_is_refused_with_the_request_to_file() -> None
 
 
 def test_what_aws_does_not_say_of_quotas_is_one_warning_and_the_rest_is_checked() -> None:
-    account = Account(lambda _, args: {"value": 1.0} if args["serviceCode"] == "ec2" else SILENT)
+    def answer(token: str, args: Mapping[str, Any]) -> Answer:
+        if args.get("serviceCode", "ec2") != "ec2":
+            return SILENT
+        return allowing(1.0)(token, args)
+
+    account = Account(answer)
     with pytest.raises(PreflightError) as caught:
         account.preview(architecture("geo-ii"), check_quotas)
     assert len(caught.value.problems) == 8 + 8
@@ -221,13 +248,60 @@ def test_what_aws_does_not_say_of_quotas_is_one_warning_and_the_rest_is_checked(
     assert "Elastic" not in warning
 
 
+def test_a_class_that_rds_does_not_offer_is_refused_with_what_to_use_instead() -> None:
+    account = Account(offering(without=("db.r5.4xlarge",)))
+    with pytest.raises(PreflightError) as caught:
+        account.preview(architecture("geo-i"), check_offers)
+    assert caught.value.problems == (
+        f"it does not offer db.r5.4xlarge in {HOME} (instead use db.r6i.4xlarge: isochrone:hardware current)",
+    )
+    assert account.declared == []
+    assert account.warnings == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "no RDS DB Instance Classes match the criteria; try a different search",
+        "api error InvalidParameterValue: Invalid DB Instance class: db.r5.4xlarge",
+    ],
+)
+def test_it_is_a_no_in_whichever_words(said: str) -> None:
+    def answer(token: str, args: Mapping[str, Any]) -> Answer:
+        denied = args.get("instanceClass") == "db.r5.4xlarge"
+        return ({}, [("", said)]) if denied else offering()(token, args)
+
+    with pytest.raises(PreflightError, match=r"does not offer db\.r5\.4xlarge"):
+        Account(answer).preview(architecture("geo-i"), check_offers)
+
+
+def test_types_and_classes_are_refused_together() -> None:
+    account = Account(offering(without=("m2.xlarge", "db.t3.medium", "db.r5.2xlarge")))
+    with pytest.raises(PreflightError) as caught:
+        account.preview(architecture("geo-ii"), check_offers)
+    assert len(caught.value.problems) == 1 + 5 + 1
+
+
+def test_where_nothing_of_the_engine_is_known_nobody_has_said_no() -> None:
+    def answer(token: str, args: Mapping[str, Any]) -> Answer:
+        return NO_CLASS if token.endswith("getOrderableDbInstance") else offering()(token, args)
+
+    account = Account(answer)
+    account.preview(architecture("geo-i"), check_offers)
+    assert account.declared == ["after"]
+    (warning,) = account.warnings
+    assert "db.r5.4xlarge in eu-west-1" in warning
+
+
 def test_all_questions_are_under_way_at_the_same_time() -> None:
     together = Barrier(3, timeout=10)
 
-    def answer(_: str, __: Mapping[str, Any]) -> Answer:
-        together.wait()
-        return {"value": 1000.0}
+    def answer(token: str, args: Mapping[str, Any]) -> Answer:
+        if token.endswith("getServiceQuota"):
+            together.wait()
+        return allowing(1000.0)(token, args)
 
     account = Account(answer)
     account.preview(architecture("baseline"), check_quotas)
-    assert len(account.asked) == together.parties
+    quotas = [name for name, _ in account.asked if name == "getServiceQuota"]
+    assert len(quotas) == together.parties

@@ -6,9 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from infra.architecture import Architecture
-from infra.quotas import ADDRESSES, CORES, NETWORKS, REPLICAS, Quota, Requirement, missing, requirements
+from infra.quotas import (
+    ADDRESSES,
+    CORES,
+    NETWORKS,
+    REPLICAS,
+    SERVERS,
+    Quota,
+    Requirement,
+    missing,
+    requirements,
+)
 from infra.regions import REGIONS
 from infra.stackfile import load
 
@@ -79,3 +91,27 @@ def test_every_quota_that_is_too_small_is_named_with_the_request_to_file() -> No
         " `aws service-quotas request-service-quota-increase --service-code rds --quota-code L-5BC124EF"
         " --desired-value 7 --region eu-west-1`",
     )
+
+
+def test_every_sql_server_counts_in_its_region() -> None:
+    replicas = dict.fromkeys(("us-east-1", "us-west-2", "ap-southeast-1", "ap-northeast-1", "sa-east-1"), 1)
+    assert needed(architecture("geo-ii"), SERVERS) == {HOME: 1, **replicas}
+    assert needed(architecture("baseline"), SERVERS) == {}
+
+
+def test_what_is_used_already_is_needed_besides() -> None:
+    cores = Requirement(CORES, HOME, 21)
+    assert missing([cores], {cores: 32.0}, {cores: 11}) == ()
+    (problem,) = missing([cores], {cores: 32.0}, {cores: 12})
+    assert "21 are needed beside 12 that are in use, 32 are allowed" in problem
+    assert "--quota-code L-1216C47A --desired-value 33 --region eu-west-1" in problem
+
+
+@given(needed=st.integers(1, 1000), used=st.integers(0, 1000), allowed=st.integers(0, 3000))
+def test_the_request_that_is_named_suffices(needed: int, used: int, allowed: int) -> None:
+    r = Requirement(ADDRESSES, HOME, needed)
+    problems = missing([r], {r: float(allowed)}, {r: used})
+    assert bool(problems) == (needed + used > allowed)
+    for problem in problems:
+        asked = float(problem.split("--desired-value ")[1].split()[0])
+        assert missing([r], {r: asked}, {r: used}) == ()

@@ -25,6 +25,7 @@ USUAL_QUOTAS: Final[Mapping[str, float]] = {
     "L-F678F1CE": 5,  # VPCs
     "L-0263D0A3": 5,  # Elastic IPs
     "L-1216C47A": 256,  # vCPUs of running on-demand standard instances
+    "L-7B6409FD": 40,  # RDS instances
     "L-5BC124EF": 15,  # read replicas of one RDS instance
 }
 """Quotas per region by their codes: as AWS grants them, except vCPUs, of which an account in use has more."""

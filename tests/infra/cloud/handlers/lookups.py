@@ -7,13 +7,17 @@ from typing import Any
 
 from tests.infra.cloud.account import ACCOUNT_ID
 from tests.infra.cloud.errors import RefusedError
-from tests.infra.cloud.inputs import Inputs
+from tests.infra.cloud.inputs import Inputs, tag_list
 from tests.infra.cloud.refusals.sql import is_orderable
 from tests.infra.cloud.registry import Place, lookup
 
 
 def _filters(inputs: Inputs) -> list[dict[str, Any]]:
     return [part.params(name="Name", values="Values") for part in inputs.parts("filters")]
+
+
+def _tag_filters(tags: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
 
 
 @lookup("aws:index/getAvailabilityZones:getAvailabilityZones")
@@ -91,7 +95,10 @@ def orderable_db_instance(place: Place, inputs: Inputs) -> Mapping[str, Any]:
     wanted = [*inputs.get("preferredInstanceClasses", []), *filter(None, [inputs.get("instanceClass")])]
     found = [class_ for class_ in wanted if is_orderable(class_)]
     if not found:
-        raise RefusedError(f"no orderable class among {', '.join(wanted)}")
+        # In the words of the provider.
+        raise RefusedError(
+            "no RDS Orderable DB Instance Options found matching criteria; try different search"
+        )
     return {"instanceClass": found[0]}
 
 
@@ -103,6 +110,61 @@ def service_quota(place: Place, inputs: Inputs) -> Mapping[str, Any]:
         raise RefusedError(f"the account has no quota {code}: add it to USUAL_QUOTAS")
     value = place.account.quotas[code]
     return {"value": value, "defaultValue": value, "adjustable": True, "quotaName": code}
+
+
+@lookup("aws:ec2/getVpcs:getVpcs")
+def vpcs(place: Place, inputs: Inputs) -> Mapping[str, Any]:
+    found = place.client("ec2").describe_vpcs(Filters=_tag_filters(inputs.tags()))["Vpcs"]
+    # Every region of an account has one from the start, which counts like the others.
+    return {"ids": [vpc["VpcId"] for vpc in found]}
+
+
+@lookup("aws:ec2/getEips:getEips")
+def eips(place: Place, inputs: Inputs) -> Mapping[str, Any]:
+    found = place.client("ec2").describe_addresses(Filters=_tag_filters(inputs.tags()))["Addresses"]
+    return {
+        "allocationIds": [address["AllocationId"] for address in found],
+        "publicIps": [address["PublicIp"] for address in found],
+    }
+
+
+@lookup("aws:ec2/getInstances:getInstances")
+def instances(place: Place, inputs: Inputs) -> Mapping[str, Any]:
+    states = inputs.take("instanceStateNames")
+    filters = [
+        {"Name": "instance-state-name", "Values": states},
+        *_tag_filters(inputs.tags("instanceTags")),
+    ]
+    pages = place.client("ec2").get_paginator("describe_instances").paginate(Filters=filters)
+    found = [
+        machine
+        for page in pages
+        for reservation in page["Reservations"]
+        for machine in reservation["Instances"]
+    ]
+    return {"ids": [machine["InstanceId"] for machine in found]}
+
+
+@lookup("aws:ec2/getInstance:getInstance")
+def instance(place: Place, inputs: Inputs) -> Mapping[str, Any]:
+    id_ = inputs.take("instanceId")
+    (machine,) = place.client("ec2").describe_instances(InstanceIds=[id_])["Reservations"][0]["Instances"]
+    return {"instanceType": machine["InstanceType"]}
+
+
+@lookup("aws:ec2/getInstanceType:getInstanceType")
+def instance_type(place: Place, inputs: Inputs) -> Mapping[str, Any]:
+    kind = inputs.take("instanceType")
+    (found,) = place.client("ec2").describe_instance_types(InstanceTypes=[kind])["InstanceTypes"]
+    return {"defaultVcpus": found["VCpuInfo"]["DefaultVCpus"]}
+
+
+@lookup("aws:rds/getInstances:getInstances")
+def sql_servers(place: Place, inputs: Inputs) -> Mapping[str, Any]:
+    tags = tag_list(inputs.tags())
+    found = place.client("rds").describe_db_instances()["DBInstances"]
+    wanted = [server for server in found if all(tag in server["TagList"] for tag in tags)]
+    return {"instanceIdentifiers": [server["DBInstanceIdentifier"] for server in wanted]}
 
 
 @lookup("aws:secretsmanager/getRandomPassword:getRandomPassword")
