@@ -129,6 +129,7 @@ def _watches(a: Architecture, place: Place) -> Iterator[Watch]:
         "core": _group_watches,
         "redis": _redis_watches,
         "monitoring": _machine_watches,
+        "load": _no_watches,
     }
     if place.role == "sql":
         yield from _sql_watches(a, place)
@@ -144,6 +145,11 @@ def _watches(a: Architecture, place: Place) -> Iterator[Watch]:
             periods=5,
             missing="breaching",
         )
+
+
+def _no_watches(_: Architecture) -> Iterator[Watch]:
+    """The machines that put the load on: a run says itself when one of them was too busy."""
+    yield from ()
 
 
 def _ours(metric: CustomMetric, dimension: str, statistic: Statistic) -> Series:

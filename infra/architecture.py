@@ -160,12 +160,29 @@ class Monitoring:
 
 
 @dataclass(frozen=True, config=STACK_FILE_KEYS)
+class LoadFleet:
+    """The machines that put the load of a benchmark on the stack, from where its users are.
+
+    `per_region` machines in each of the regions, which need not have nodes; what they measure is kept for
+    `keep_days` in the stack's bucket. The thesis had 15 m1.small with 200 users each in every region, which
+    it calls hugely over-provisioned; `docs/aws.md` says how many users a core carries.
+    """
+
+    instance_type: str = "m3.medium"
+    per_region: Annotated[int, Field(ge=1, le=50)] = 1
+    regions: Annotated[tuple[Region, ...], Field(min_length=1)] = tuple(REGIONS)
+    volume: Volume = Volume(size_gib=20)
+    keep_days: Annotated[int, Field(ge=1, le=365)] = 14
+
+
+@dataclass(frozen=True, config=STACK_FILE_KEYS)
 class Architecture:
     """One candidate answer to where the servers and the data go.
 
     `zones` is how many availability zones each region's network spans; `image` is the tag of the machine
-    image; `certificate` says whether the certificate is given as a secret or issued by ACME; `protect` keeps
-    data from being deleted with the stack; at `expiry` every group of machines goes to zero.
+    image; `load` is the fleet of a benchmark, None for none; `certificate` says whether the certificate is
+    given as a secret or issued by ACME; `protect` keeps data from being deleted with the stack; at `expiry`
+    every group of machines goes to zero.
     """
 
     title: Annotated[str, Field(min_length=1, max_length=80)]
@@ -177,6 +194,7 @@ class Architecture:
     sql: SqlTier
     routing: Routing
     core: Core | None = None
+    load: LoadFleet | None = None
     alarms: Alarms = Alarms()
     monitoring: Monitoring = Monitoring()
     zones: Annotated[int, Field(ge=2, le=3)] = 2

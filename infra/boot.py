@@ -124,7 +124,7 @@ def redis_hosts(site: Site) -> tuple[str, ...]:
 
 def _redis(site: Site, role: Role, index: int) -> RedisPeers | None:
     tier = site.architecture.redis
-    if role == "monitoring":
+    if role in ("monitoring", "load"):
         return None
     if tier.placement == "node":
         here = Endpoint(HERE, REDIS_PORT)
@@ -141,7 +141,7 @@ def _redis(site: Site, role: Role, index: int) -> RedisPeers | None:
 
 def _sql(site: Site, role: Role, region: str, resolved: Resolved) -> SqlPeers | None:
     architecture = site.architecture
-    if role not in GROUPED:
+    if role not in ("node", "core"):
         return None
     accounts = {key: SQL_USERS[key] for key in reads(architecture, role) if key in SQL_USERS}
     if architecture.sql.placement == "node":

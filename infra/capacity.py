@@ -87,6 +87,19 @@ def core_actions(architecture: Architecture) -> tuple[ScheduledAction, ...]:
     return tuple(_actions(architecture, [], core_capacity))
 
 
+def load_capacity(architecture: Architecture, at: datetime) -> Capacity:
+    """The capacity of a region's group of load machines at a time."""
+    if architecture.load is None or _expired(architecture, at):
+        return NOTHING
+    count = architecture.load.per_region
+    return Capacity(count, count, count)
+
+
+def load_actions(architecture: Architecture) -> tuple[ScheduledAction, ...]:
+    """The changes of a region's group of load machines: none before the stack expires."""
+    return tuple(_actions(architecture, [], load_capacity))
+
+
 def _actions(
     architecture: Architecture,
     changes: list[tuple[datetime, str]],

@@ -25,7 +25,7 @@ def contradictions(values: Mapping[str, Any]) -> Iterator[Mistake]:
         values: the configuration, by the keys of an architecture.
     """
     reading = Reading(Architecture, values)
-    for rules in (_machines, _nodes, _schedules, _routing, _core, _redis, _tiers, _sql, _replicas, _volumes):
+    for rules in _RULES:
         yield from rules(reading)
 
 
@@ -35,6 +35,7 @@ def _machines(r: Reading) -> Iterator[Mistake]:
         ("core.instance-type", INSTANCE_TYPES),
         ("redis.instance-type", INSTANCE_TYPES),
         ("monitoring.instance-type", INSTANCE_TYPES),
+        ("load.instance-type", INSTANCE_TYPES),
         ("sql.instance-class", SQL_CLASSES),
         ("sql.replica-class", SQL_CLASSES),
     ):
@@ -59,6 +60,12 @@ def _nodes(r: Reading) -> Iterator[Mistake]:
                 "nodes.scaling.in-cpu-percent",
                 f"is {low:g}, not below out-cpu-percent ({high:g}); lower it",
             )
+
+
+def _load(r: Reading) -> Iterator[Mistake]:
+    match r.read("load.regions"):
+        case (tuple(regions),) if len(set(regions)) < len(regions):
+            yield "load.regions", "names a region twice"
 
 
 def _schedules(r: Reading) -> Iterator[Mistake]:
@@ -183,7 +190,7 @@ def _replicas(r: Reading) -> Iterator[Mistake]:
 
 
 def _volumes(r: Reading) -> Iterator[Mistake]:
-    for machine in ("nodes", "core", "redis", "monitoring"):
+    for machine in ("nodes", "core", "redis", "monitoring", "load"):
         match r.read(f"{machine}.volume.size-gib", f"{machine}.volume.iops"):
             case (int(size_gib), iops):
                 yield from (
@@ -193,3 +200,18 @@ def _volumes(r: Reading) -> Iterator[Mistake]:
     match r.read("sql.volume.size-gib", "sql.volume.iops"):
         case (int(size_gib), iops):
             yield from ((f"sql.volume.{key}", text) for key, text in sql_volume_mistakes(size_gib, iops))
+
+
+_RULES: Final = (
+    _machines,
+    _nodes,
+    _load,
+    _schedules,
+    _routing,
+    _core,
+    _redis,
+    _tiers,
+    _sql,
+    _replicas,
+    _volumes,
+)

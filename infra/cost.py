@@ -49,9 +49,9 @@ class CostEstimate:
 def estimate(architecture: Architecture, prices: PriceList) -> CostEstimate:
     """The hourly cost of an architecture's machines, disks, monitoring and DNS, at each region's own prices.
 
-    Data transfer depends on the load and is not in it; nor is the machine with Prometheus and Grafana, which
-    is the same in every architecture. A present-day list prices what is ordered. That of 2015 prices what the
-    stack file names, and storage at the thesis's Irish rates.
+    The machines of a load fleet are in it. Data transfer depends on the load and is not in it; nor is the
+    machine with Prometheus and Grafana, which is the same in every architecture. A present-day list prices
+    what is ordered. That of 2015 prices what the stack file names, and storage at the thesis's Irish rates.
 
     Raises:
         UnknownPriceError: when the list has no price for something.
@@ -93,10 +93,18 @@ def _items(a: Architecture, prices: PriceList) -> Iterator[CostItem]:
         if a.sql.replica_class:
             for region in a.sql_placement.source_of:
                 yield from bill.sql("sql replica", region, a.sql.replica_class, a.sql.volume)
+    yield from _load(a, bill)
     yield CostItem("dns", a.home, prices.route53_per_hour)
     checks = len(a.nodes.regions) * most_nodes(a)
     if month := prices.health_checks_month(checks, HEALTH_CHECK_OPTIONS):
         yield CostItem("health checks", a.home, month / HOURS_PER_MONTH)
+
+
+def _load(a: Architecture, bill: _Bill) -> Iterator[CostItem]:
+    if a.load:
+        for region in a.load.regions:
+            for _ in range(a.load.per_region):
+                yield from bill.machine("load", region, a.load.instance_type, a.load.volume)
 
 
 @dataclass(frozen=True)

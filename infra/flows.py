@@ -12,8 +12,8 @@ from typing import Final, Literal
 from infra.addresses import Tier
 from infra.architecture import Architecture
 
-Role = Literal["node", "core", "redis", "sql", "monitoring"]
-"""What a machine is for; `sql` stands for an RDS instance, master or replica."""
+Role = Literal["node", "core", "redis", "sql", "monitoring", "load"]
+"""What a machine is for; `sql` stands for an RDS instance, `load` for a client machine of a benchmark."""
 
 REDIS_PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
@@ -30,8 +30,9 @@ TIER_OF: Final[Mapping[Role, Tier]] = {
     "redis": "isolated",
     "sql": "isolated",
     "monitoring": "isolated",
+    "load": "public",
 }
-"""Nodes are reached from the world and the core reaches out to it; no route leads from the others there."""
+"""Nodes are reached from the world, the core and the load reach out to it; no route leads from the others."""
 
 
 @dataclass(frozen=True, order=True)
@@ -79,6 +80,9 @@ def _places(a: Architecture) -> Iterator[Place]:
         for region in a.sql_placement.source_of:
             yield Place("sql", region)
     yield Place("monitoring", a.home)
+    if a.load:
+        for region in a.load.regions:
+            yield Place("load", region)
 
 
 def flows(architecture: Architecture) -> tuple[Flow, ...]:

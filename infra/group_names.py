@@ -8,7 +8,7 @@ from typing import Final
 from infra.flows import Role
 from infra.site import Site
 
-GROUPED: Final[Sequence[Role]] = ("node", "core")
+GROUPED: Final[Sequence[Role]] = ("node", "core", "load")
 """The roles whose machines are in an auto scaling group; the others have fixed addresses."""
 
 DRAIN_HOOK: Final = "drain"

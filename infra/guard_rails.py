@@ -40,6 +40,7 @@ _POLICIES: Final[Mapping[str, str]] = {
     "aws:iam/role:Role": "assume_role_policy",
     "aws:iam/rolePolicy:RolePolicy": "policy",
     "aws:kms/key:Key": "policy",
+    "aws:s3/bucketPolicy:BucketPolicy": "policy",
     "aws:secretsmanager/secret:Secret": "policy",
     "aws:sns/topicPolicy:TopicPolicy": "policy",
 }
@@ -214,6 +215,24 @@ def _image(props: Mapping[str, Any]) -> Iterator[str]:
         yield "has machines that answer metadata requests without a token: set imds_support to v2.0"
 
 
+_BLOCKS: Final = (
+    "block_public_acls",
+    "block_public_policy",
+    "ignore_public_acls",
+    "restrict_public_buckets",
+)
+
+
+def _bucket(props: Mapping[str, Any]) -> Iterator[str]:
+    if props.get("acl") not in (None, "private") or props.get("grants") or props.get("website"):
+        yield "is open to others than the account: leave acl, grants and website out"
+
+
+def _bucket_block(props: Mapping[str, Any]) -> Iterator[str]:
+    if open_ := [key for key in _BLOCKS if props.get(key) is not True]:
+        yield f"lets a bucket be opened to the world: set {', '.join(open_)} to True"
+
+
 _CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]]] = {
     "aws:ebs/volume:Volume": _encrypted,
     "aws:ec2/ami:Ami": _image,
@@ -221,6 +240,8 @@ _CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]]] = {
     "aws:ec2/instance:Instance": _machine,
     "aws:ec2/securityGroup:SecurityGroup": _security_group,
     "aws:rds/instance:Instance": _sql,
+    "aws:s3/bucket:Bucket": _bucket,
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _bucket_block,
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _ingress,
     _LAUNCH_TEMPLATE: _launch_template,
 }

@@ -8,7 +8,7 @@ from typing import Final
 from infra.flows import Place, Role, places
 from infra.site import Site
 
-LOGGED_ROLES: Final[Sequence[Role]] = ("node", "core", "redis", "monitoring")
+LOGGED_ROLES: Final[Sequence[Role]] = ("node", "core", "redis", "monitoring", "load")
 """The roles whose machines run our image; an RDS instance keeps its own logs."""
 
 

@@ -52,7 +52,7 @@ class Observability(pulumi.ComponentResource):
     that SNS has by itself, since alarms cannot publish under the key that AWS manages for SNS.
 
     Args:
-        topics: the topic's ARN in each region.
+        topics: the topic's ARN in each region that has alarms; where only load machines are, none has.
         dashboard_url: where a browser shows the dashboard.
     """
 
@@ -68,7 +68,8 @@ class Observability(pulumi.ComponentResource):
         self._site = args.site
         self._child = pulumi.ResourceOptions(parent=self)
         names = {subject: _name_of(args, subject) for subject in subjects(self._site)}
-        self.topics = {region: self._topic(region) for region in self._site.regions}
+        watched = {alarm.region for alarm in alarms(self._site)}
+        self.topics = {region: self._topic(region) for region in self._site.regions if region in watched}
         for place in logged_places(self._site):
             self._log_group(place)
         for alarm in alarms(self._site):

@@ -31,6 +31,9 @@ def _instances(a: Architecture) -> Iterator[Order]:
     if a.redis.instance_type:
         yield Order(a.home, a.redis.instance_type, 1 + a.redis.standbys)
     yield Order(a.home, a.monitoring.instance_type, 1)
+    if a.load:
+        for region in a.load.regions:
+            yield Order(region, a.load.instance_type, a.load.per_region)
 
 
 def databases(architecture: Architecture) -> tuple[Order, ...]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from infra.flows import Role, places
 from infra.group_names import GROUPED, group_name
+from infra.load_names import BOOKS, JOBS, RESULTS, bucket_name
 from infra.log_names import log_group_name
 from infra.metric_names import NAMESPACE
 from infra.secret_names import reads, steward, writes
@@ -70,6 +71,8 @@ def _statements(site: Site, role: Role, grants: Grants) -> Iterator[dict[str, An
         yield from _challenge(site, grants)
     if role == steward(site.architecture):
         yield _finding(site.regions)
+    if site.architecture.load:
+        yield from _load_results(site, role, grants)
     if role == "monitoring":
         yield _finding((site.home,))
         yield _watching(site)
@@ -173,6 +176,16 @@ def _challenge(site: Site, grants: Grants) -> Iterator[dict[str, Any]]:
 
 def _finding(regions: Sequence[str]) -> dict[str, Any]:
     return _allow("FindMachines", ["ec2:DescribeInstances"], ["*"], _in_regions(regions))
+
+
+def _load_results(site: Site, role: Role, grants: Grants) -> Iterator[dict[str, Any]]:
+    """A load machine fetches its job and leaves its result; the steward leaves what the books say."""
+    bucket = f"arn:aws:s3:::{bucket_name(site, grants.account)}"
+    if role == "load":
+        yield _allow("FetchJob", ["s3:GetObject"], [f"{bucket}/{JOBS}*"])
+        yield _allow("LeaveResult", ["s3:PutObject"], [f"{bucket}/{RESULTS}*"])
+    if role == steward(site.architecture):
+        yield _allow("LeaveBooks", ["s3:PutObject"], [f"{bucket}/{BOOKS}*"])
 
 
 def _watching(site: Site) -> dict[str, Any]:

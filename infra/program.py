@@ -23,6 +23,7 @@ from infra.identity import Identity, IdentityArgs
 from infra.image_spec import image_from_config, is_image
 from infra.image_stack import declare_images
 from infra.images import image_id
+from infra.load_fleet import LoadFleet, LoadFleetArgs
 from infra.monitoring_machine import MonitoringMachine, MonitoringMachineArgs
 from infra.network import RegionNetwork, RegionNetworkArgs
 from infra.node_group import NodeGroup, NodeGroupArgs
@@ -183,6 +184,19 @@ def declare(architecture: Architecture, given: Mapping[str, str], prices: PriceL
             core_group_name=core.group_name if core else None,
         ),
     )
+    if architecture.load:
+        fleet = LoadFleet(
+            f"{name}-load",
+            LoadFleetArgs(
+                site,
+                networks,
+                images,
+                identity.profiles["load"],
+                {region: user_data("load", region) for region in architecture.load.regions},
+            ),
+        )
+        pulumi.export("load_bucket", fleet.bucket)
+        pulumi.export("load_groups", fleet.group_names)
     pulumi.export("url", f"wss://{site.play_name}/ws")
     pulumi.export("name_servers", zone.name_servers)
     pulumi.export("addresses", {region: group.addresses for region, group in nodes.items()})
@@ -203,4 +217,5 @@ def _sql_reads(architecture: Architecture, sql: SqlServers | None) -> Mapping[st
 
 def _machine_regions(architecture: Architecture) -> tuple[str, ...]:
     """The regions in which machines of ours are started, home first."""
-    return tuple(dict.fromkeys((architecture.home, *architecture.nodes.regions)))
+    clients = architecture.load.regions if architecture.load else ()
+    return tuple(dict.fromkeys((architecture.home, *architecture.nodes.regions, *clients)))

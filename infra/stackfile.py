@@ -27,7 +27,7 @@ SECRETS: Final = "secrets"
 _IMAGE_ONLY: Final = ("snapshot", "regions")
 """Keys that only the configuration of the machine image has."""
 
-_STRUCTURED: Final = frozenset({"nodes", "core", "redis", "sql", "routing", "alarms", "monitoring"})
+_STRUCTURED: Final = frozenset({"nodes", "core", "redis", "sql", "routing", "load", "alarms", "monitoring"})
 """The keys that have keys below them; the engine hands them over as JSON."""
 
 

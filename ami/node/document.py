@@ -24,7 +24,7 @@ KNOWN_SERVICES: Final = frozenset(
 )
 """The services that this image can run; others in a document are logged and left out."""
 
-Role = Literal["node", "core", "redis", "monitoring"]
+Role = Literal["node", "core", "redis", "monitoring", "load"]
 
 
 class DocumentError(AmiError):

@@ -54,6 +54,7 @@ def test_running_machines_of_the_stack_in_all_regions_are_listed() -> None:
     start("eu-west-1", {**NODE, "isochrone:stack": "geo-i"})
     (there,) = start("us-east-1", {**NODE, "isochrone:role": "core"})
     start("sa-east-1", NODE)
+    start("us-east-1", {**NODE, "isochrone:role": "load"})
     listed = json.loads(to_json(Listing(FINDING).machines(), 9100))
     assert listed == [
         {

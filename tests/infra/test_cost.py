@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from infra.architecture import LoadFleet
 from infra.cost import estimate
 from infra.prices import UnknownPriceError, prices_2015
 from infra.stackfile import load
 
 ROOT = Path(__file__).parents[2]
+HOME = "eu-west-1"
 
 
 def cost(stack: str) -> float:
@@ -51,6 +53,14 @@ def test_a_standby_of_redis_is_paid_for_like_the_master() -> None:
     items = estimate(replace(a, redis=replace(a.redis, standbys=2)), prices_2015()).items
     machines = [item.what for item in items if item.what.endswith("m2.xlarge")]
     assert machines == ["redis m2.xlarge", "redis standby m2.xlarge", "redis standby m2.xlarge"]
+
+
+def test_every_load_machine_is_paid_for_in_its_region() -> None:
+    a = load("baseline", ROOT)
+    fleet = replace(a, load=LoadFleet(instance_type="m3.xlarge", per_region=2, regions=("sa-east-1", HOME)))
+    items = [item for item in estimate(fleet, prices_2015()).items if item.what == "load m3.xlarge"]
+    assert [item.region for item in items] == ["sa-east-1", "sa-east-1", HOME, HOME]
+    assert estimate(a, prices_2015()).usd_per_hour < estimate(fleet, prices_2015()).usd_per_hour
 
 
 def test_the_estimate_says_what_is_not_in_it() -> None:

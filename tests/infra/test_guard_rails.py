@@ -76,6 +76,16 @@ def networks(*ranges: str) -> None:
         aws.ec2.Vpc(f"it-{number}", region=REGION, cidr_block=cidr, tags=TAGS)
 
 
+def block(**changes: bool) -> aws.s3.BucketPublicAccessBlock:
+    right: dict[str, Any] = {
+        "block_public_acls": True,
+        "block_public_policy": True,
+        "ignore_public_acls": True,
+        "restrict_public_buckets": True,
+    }
+    return aws.s3.BucketPublicAccessBlock("it", region=REGION, bucket="b", **{**right, **changes})
+
+
 RIGHT: list[Callable[[], object]] = [
     instance,
     server,
@@ -83,10 +93,16 @@ RIGHT: list[Callable[[], object]] = [
     lambda: ingress(443, "0.0.0.0/0"),
     lambda: ingress(6379, "10.1.0.0/17"),
     lambda: networks("10.1.0.0/16", "10.2.0.0/16"),
+    block,
+    lambda: aws.s3.Bucket("it", region=REGION, tags=TAGS),
 ]
 
 WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: instance(tags=None), "lacks the tag"),
+    (lambda: aws.s3.Bucket("it", region=REGION, tags=None), "lacks the tag"),
+    (lambda: aws.s3.Bucket("it", region=REGION, tags=TAGS, acl="public-read"), "open to others"),
+    (lambda: block(restrict_public_buckets=False), "set restrict_public_buckets to True"),
+    (lambda: aws.s3.BucketPolicy("it", region=REGION, bucket="b", policy=OPEN_TO_ALL), "open to everybody"),
     (lambda: instance(metadata_options=None), "without a token"),
     (lambda: instance(root_block_device=None), "not encrypted"),
     (lambda: ingress(6379, "0.0.0.0/0"), "to the world"),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from infra.architecture import Architecture
+from infra.architecture import Architecture, LoadFleet
 from infra.flows import Role, places
 from infra.policies import INLINE_POLICY_LIMIT, TRUST, Grants, policy
 from infra.secret_names import SECRET_KEYS
@@ -49,6 +49,7 @@ GROUPED = {
 ADDRESSED = {"ec2:AssociateAddress", "ec2:DescribeAddresses"}
 FINDING = {"ec2:DescribeInstances"}
 CERTIFYING = {"route53:ChangeResourceRecordSets", "route53:GetChange", "secretsmanager:PutSecretValue"}
+MEASURING = {"s3:GetObject", "s3:PutObject"}
 WATCHING = {"cloudwatch:GetMetricData", "cloudwatch:ListMetrics"} | FINDING
 
 
@@ -57,10 +58,15 @@ def document(stack: str | Architecture, role: Role) -> Mapping[str, Any]:
     return policy(Site(architecture), role, GRANTS)
 
 
+def with_load(stack: str) -> Architecture:
+    return replace(load(stack, ROOT), load=LoadFleet())
+
+
 def every_document() -> Iterator[tuple[str, Role, Mapping[str, Any]]]:
     for stack in STACKS:
-        for role in {place.role for place in places(load(stack, ROOT)) if place.role != "sql"}:
-            yield stack, role, document(stack, role)
+        architecture = with_load(stack)
+        for role in {place.role for place in places(architecture) if place.role != "sql"}:
+            yield stack, role, document(architecture, role)
 
 
 def statements(found: Mapping[str, Any], action: str) -> list[Mapping[str, Any]]:
@@ -74,6 +80,9 @@ def resources(found: Mapping[str, Any], action: str) -> list[str]:
 @pytest.mark.parametrize(
     ("stack", "role", "expected"),
     [
+        (with_load("geo-i"), "load", EVERY | GROUPED | MEASURING),
+        (with_load("geo-i"), "core", EVERY | READING | GROUPED | CERTIFYING | FINDING | {"s3:PutObject"}),
+        (with_load("geo-i"), "node", EVERY | READING | GROUPED | ADDRESSED),
         ("baseline", "node", EVERY | READING | GROUPED | ADDRESSED | CERTIFYING | FINDING),
         ("baseline", "monitoring", EVERY | WATCHING),
         ("geo-i", "node", EVERY | READING | GROUPED | ADDRESSED),
@@ -83,7 +92,9 @@ def resources(found: Mapping[str, Any], action: str) -> list[str]:
         ("geo-ii", "monitoring", EVERY | WATCHING),
     ],
 )
-def test_a_role_may_do_what_it_has_to_and_nothing_else(stack: str, role: Role, expected: set[str]) -> None:
+def test_a_role_may_do_what_it_has_to_and_nothing_else(
+    stack: str | Architecture, role: Role, expected: set[str]
+) -> None:
     found = document(stack, role)
     assert {action for statement in found["Statement"] for action in statement["Action"]} == expected
 
@@ -171,7 +182,7 @@ def test_machines_are_found_in_the_regions_that_can_be_asked_only(role: Role, re
 
 
 def test_the_policy_of_a_stack_with_the_longest_name_fits() -> None:
-    longest = replace(load("geo-ii", ROOT), name="a" * 31)
+    longest = replace(with_load("geo-ii"), name="a" * 31)
     arns = {key: arn.replace("/s/", f"/{'a' * 31}/") for key, arn in GRANTS.secret_arns.items()}
     for role in {place.role for place in places(longest) if place.role != "sql"}:
         text = json.dumps(policy(Site(longest), role, replace(GRANTS, secret_arns=arns)))

@@ -27,6 +27,9 @@ DEADLINE_S: Final = 4.0
 
 ROLE_TAG: Final = "isochrone:role"
 STACK_TAG: Final = "isochrone:stack"
+LOAD: Final = "load"
+"""The role of machines to which nobody can open a connection, Prometheus included."""
+
 MOST_MACHINES: Final = 5_000
 _PAGE: Final = 1_000
 
@@ -78,7 +81,9 @@ def machines(finding: Finding, region: str) -> Iterator[Machine]:
                 if count > MOST_MACHINES:
                     return
                 if instance.get("PrivateIpAddress"):
-                    yield _machine(instance, region)
+                    found = _machine(instance, region)
+                    if found.role != LOAD:
+                        yield found
 
 
 def _machine(instance: Mapping[str, Any], region: str) -> Machine:

@@ -19,7 +19,7 @@ IMDS_V2 = {"HttpEndpoint": "enabled", "HttpTokens": "required", "HttpPutResponse
 def grouped(view: View) -> Iterator[tuple[Place, Mapping[str, Any], Mapping[str, Any]]]:
     """The places whose machines are in groups, with the group and what it launches from."""
     for place in places(view.site.architecture):
-        if place.role in ("node", "core"):
+        if place.role in ("node", "core", "load"):
             (group,) = view.groups(place.region, place.role)
             yield place, group, view.template(place.region, group)
 
@@ -32,6 +32,7 @@ class EveryMachine:
             "core": a.core.instance_type if a.core else None,
             "redis": a.redis.instance_type,
             "monitoring": a.monitoring.instance_type,
+            "load": a.load.instance_type if a.load else None,
         }
         found = {place.role: template["InstanceType"] for place, _, template in grouped(view)}
         found |= {role: m["InstanceType"] for role in ("redis", "monitoring") for m in view.instances(role)}
@@ -52,8 +53,9 @@ class EveryMachine:
     def test_disks_are_encrypted_and_as_large_and_fast_as_the_file_says(self, view: View) -> None:
         a = view.site.architecture
         for place, _, template in grouped(view):
-            volume = a.nodes.volume if place.role == "node" else a.core and a.core.volume
-            assert volume
+            made_of = {"node": a.nodes, "core": a.core, "load": a.load}[place.role]
+            assert made_of
+            volume = made_of.volume
             (disk,) = [mapping["Ebs"] for mapping in template["BlockDeviceMappings"]]
             assert disk["Encrypted"]
             assert disk["VolumeSize"] == volume.size_gib
@@ -85,6 +87,9 @@ class EveryMachine:
             assert bounds[0] <= bounds[1] <= bounds[2]
             if place.role == "core":
                 assert bounds == (2, 2, 2)
+            elif place.role == "load":
+                assert a.load
+                assert bounds == (a.load.per_region,) * 3
             else:
                 assert bounds[1:] == (a.nodes.per_region, most_nodes(a))
 

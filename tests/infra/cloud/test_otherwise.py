@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from infra.flows import Place
 from infra.regions import REGIONS
@@ -38,6 +40,11 @@ config:
     scaling: {{policy: connections, minimum: 1, maximum: 3, connections-per-node: 20000}}
     schedules:
     - {{name: final, start: {START.isoformat()}, end: {END.isoformat()}, per-region: 3}}
+  isochrone:load:
+    instance-type: m3.xlarge
+    per-region: 2
+    regions: [sa-east-1, eu-west-1]
+    keep-days: 5
   isochrone:core:
     instance-type: m3.medium
     volume: {{size-gib: 20}}
@@ -123,3 +130,74 @@ class TestOtherwise:
         places = [record["GeoLocation"] for record in records(view, view.site.play_name)]
         assert {"CountryCode": "*"} in places
         assert set(REGIONS) > set(view.site.architecture.nodes.regions)
+
+
+class TestLoadFleet:
+    def bucket(self, view: View) -> str:
+        (bucket,) = view.client("s3").list_buckets()["Buckets"]
+        name: str = bucket["Name"]
+        return name
+
+    def statements(self, view: View, role: str) -> dict[str, dict[str, Any]]:
+        name = view.site.name(role)
+        found = view.client("iam").get_role_policy(RoleName=name, PolicyName=role)["PolicyDocument"]
+        return {statement["Sid"]: statement for statement in found["Statement"]}
+
+    def test_its_machines_are_where_the_file_says_also_where_no_node_is(self, view: View) -> None:
+        assert "sa-east-1" not in view.site.architecture.nodes.regions
+        for region in REGIONS:
+            groups = view.groups(region, "load")
+            assert len(groups) == (region in ("sa-east-1", "eu-west-1"))
+        assert set(view.declared.exports["load_groups"]) == {"sa-east-1", "eu-west-1"}
+
+    def test_nobody_can_open_a_connection_to_them(self, view: View) -> None:
+        for region in ("sa-east-1", "eu-west-1"):
+            for spot in view.spots(Place("load", region)):
+                assert not [r for r in view.networks.rules if r.group in spot.groups and not r.egress]
+
+    def test_they_end_when_the_stack_expires(self, view: View) -> None:
+        (group,) = view.groups("sa-east-1", "load")
+        (action,) = view.client("autoscaling", "sa-east-1").describe_scheduled_actions(
+            AutoScalingGroupName=group["AutoScalingGroupName"]
+        )["ScheduledUpdateGroupActions"]
+        assert (action["StartTime"], action["MinSize"], action["MaxSize"]) == (EXPIRY, 0, 0)
+
+    def test_the_bucket_is_private_encrypted_and_forgets(self, view: View) -> None:
+        s3, name = view.client("s3"), self.bucket(view)
+        assert name == view.declared.exports["load_bucket"]
+        block = s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]
+        assert all(block.values())
+        assert len(block) == 4
+        (rule,) = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
+        assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+        rules = s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
+        assert {rule["Filter"]["Prefix"]: rule["Expiration"]["Days"] for rule in rules} == {"jobs/": 1, "": 5}
+        (owner,) = s3.get_bucket_ownership_controls(Bucket=name)["OwnershipControls"]["Rules"]
+        assert owner["ObjectOwnership"] == "BucketOwnerEnforced"
+        (statement,) = json.loads(s3.get_bucket_policy(Bucket=name)["Policy"])["Statement"]
+        assert statement["Effect"] == "Deny"
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        tags = {tag["Key"]: tag["Value"] for tag in s3.get_bucket_tagging(Bucket=name)["TagSet"]}
+        assert tags["isochrone:stack"] == "otherwise"
+
+    def test_it_goes_with_a_stack_that_protects_nothing(self, view: View) -> None:
+        (bucket,) = view.declared.of_type("s3/bucket:Bucket")
+        assert bucket.inputs["forceDestroy"] is True
+
+    def test_a_machine_fetches_jobs_and_leaves_results_and_nothing_else(self, view: View) -> None:
+        arn = f"arn:aws:s3:::{self.bucket(view)}"
+        found = self.statements(view, "load")
+        on_s3 = {
+            (action, resource)
+            for statement in found.values()
+            for action in statement["Action"]
+            for resource in statement["Resource"]
+            if action.startswith("s3:")
+        }
+        assert on_s3 == {("s3:GetObject", f"{arn}/jobs/*"), ("s3:PutObject", f"{arn}/results/*")}
+        assert not [action for s in found.values() for action in s["Action"] if "secretsmanager" in action]
+
+    def test_only_the_steward_leaves_what_the_books_say(self, view: View) -> None:
+        found = self.statements(view, "core")["LeaveBooks"]
+        assert found["Resource"] == [f"arn:aws:s3:::{self.bucket(view)}/books/*"]
+        assert "LeaveBooks" not in self.statements(view, "node")

@@ -95,7 +95,7 @@ class View:
         """What every kind of machine is told at boot, by the name of its group or its address."""
         found = {}
         for region in self.site.regions:
-            for role in ("node", "core"):
+            for role in ("node", "core", "load"):
                 for group in self.groups(region, role):
                     data = base64.b64decode(self.template(region, group)["UserData"]).decode()
                     found[f"{group['AutoScalingGroupName']} {region}"] = data
@@ -118,7 +118,7 @@ class View:
 
     def _spots(self, place: Place) -> Iterator[Spot]:
         match place.role:
-            case "node" | "core":
+            case "node" | "core" | "load":
                 (group,) = self.groups(place.region, place.role)
                 (interface,) = self.template(place.region, group)["NetworkInterfaces"]
                 for subnet in group["VPCZoneIdentifier"].split(","):
