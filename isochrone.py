@@ -8,6 +8,7 @@ import typer
 
 from ami import commands as image_commands
 from bench import commands as bench_commands
+from fleet import commands as fleet_commands
 from infra import price_commands, sql_commands
 from infra.commands import preview
 from lab import audit_commands, verify_command
@@ -25,6 +26,7 @@ app.command()(compare)
 app.add_typer(lab_commands.app, name="lab", help="Run one architecture on this machine.")
 app.add_typer(audit_commands.app, name="audit", help="Read the audit log of a lab's service.")
 app.command()(preview)
+app.add_typer(fleet_commands.app, name="fleet", help="Put the load on a stack on AWS.")
 app.add_typer(image_commands.app, name="image", help="Publish the machine image.")
 app.add_typer(price_commands.app, name="prices", help="Write today's prices beside the stack files.")
 app.add_typer(sql_commands.app, name="sql", help="Promote or restore a SQL server on AWS.")

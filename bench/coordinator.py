@@ -18,9 +18,10 @@ import msgspec
 from bench import outcome, plan
 from bench.errors import BenchError, WorkerError
 from bench.events import Done, Event, Progress, Ready, Start, decode_event, line
-from bench.load import Load, combine, lag_of
+from bench.load import Load
+from bench.measured import Measured, load_of
 from bench.plan import Plan
-from bench.saturation import SLICE_S, CpuTimes, busy, cpu_times, full_share, judge
+from bench.saturation import SLICE_S, CpuTimes, busy, cpu_times, full_share
 
 READY_TIMEOUT_S: Final = 60.0
 LEAD_S: Final = 0.5
@@ -64,22 +65,53 @@ async def run(
         BenchError: there is no plan, or a worker could not be started, ended before its time or was
             interrupted. All workers have ended then.
     """
+    return load_of([await measure(plans, spawn, directory, on_progress)], plans[0].scenario.ramp_s)
+
+
+async def measure(
+    plans: Sequence[Plan],
+    spawn: Spawn,
+    directory: Path,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    agree: Callable[[], Awaitable[float]] | None = None,
+) -> Measured:
+    """Carry out the plans of this machine, each by a worker of its own.
+
+    Args:
+        plans: what the workers do.
+        spawn: starts a worker.
+        directory: where the plans are written.
+        on_progress: is told about once a second where all workers together are.
+        agree: is asked for the start (s since 1970) when every worker is ready, where it has to be agreed
+            with other machines; otherwise all start at once.
+
+    Raises:
+        BenchError: as `run`, or the agreed start was over when it was known.
+    """
     if not plans:
         raise BenchError("There is no load to run: give at least one plan.")
     async with _workers(plans, spawn, _prepare(plans, directory)) as workers:
         with _bounded("The load workers were not ready", READY_TIMEOUT_S) as limit:
             async with limit:
                 await _all(worker.ready() for worker in workers)
-        start_at_s = time.time() + LEAD_S
+        start_at_s = time.time() + LEAD_S if agree is None else await agree()
+        now_s = time.time()
+        if start_at_s < now_s:
+            late_s = now_s - start_at_s
+            raise WorkerError(
+                f"The agreed start was over {late_s:.1f} s before it was known: set the clocks right."
+            )
         cpu = asyncio.create_task(_watch_cpu(plans[0], start_at_s))
         board = Board(len(plans), on_progress)
-        bound_s = LEAD_S + max(plan_.longest_s for plan_ in plans) + SPARE_S
+        bound_s = start_at_s - now_s + max(plan_.longest_s for plan_ in plans) + SPARE_S
         try:
             with _bounded("The load workers had not ended", bound_s) as limit:
                 async with limit:
                     await _all(worker.carry_out(start_at_s, board) for worker in workers)
             outcomes = [outcome.read(Path(plan_.outcome_file)) for plan_ in plans]
-            if interrupted := [found.region for found in outcomes if not found.complete]:
+            if interrupted := [
+                plan_.name for plan_, found in zip(plans, outcomes, strict=True) if not found.complete
+            ]:
                 raise WorkerError(f"The load was interrupted in {', '.join(interrupted)}: run it again.")
             times = await cpu
         finally:
@@ -87,8 +119,7 @@ async def run(
     ramped = bisect_left(times, plans[0].scenario.ramp_s, hi=len(times) - 1, key=lambda sample: sample[0])
     cpu_s = [sample for _, sample in times]
     phases = {"ramp": busy(cpu_s[0], cpu_s[ramped]), "load": busy(cpu_s[ramped], cpu_s[-1])}
-    generator = judge(lag_of(outcomes), busy(cpu_s[0], cpu_s[-1]), phases, full_share(cpu_s))
-    return combine(outcomes, plans[0].scenario.ramp_s, generator)
+    return Measured(outcomes, busy(cpu_s[0], cpu_s[-1]), phases, full_share(cpu_s))
 
 
 class Board:
@@ -100,10 +131,10 @@ class Board:
         self._latest: dict[str, Progress] = {}
         self._fresh: set[str] = set()
 
-    def report(self, region: str, progress: Progress) -> None:
+    def report(self, worker: str, progress: Progress) -> None:
         """A worker reported its progress."""
-        self._latest[region] = progress
-        self._fresh.add(region)
+        self._latest[worker] = progress
+        self._fresh.add(worker)
         if len(self._fresh) == self._workers:
             self._fresh.clear()
             self._on_progress(together(list(self._latest.values())))
@@ -131,7 +162,7 @@ class RunningWorker:
     """A worker's process, and the talk with it."""
 
     def __init__(self, plan_: Plan, process: Process) -> None:
-        self._region = plan_.region
+        self._name = plan_.name
         self._process = process
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._listening = asyncio.create_task(self._keep_tail())
@@ -141,7 +172,7 @@ class RunningWorker:
         """Wait until it is ready to start."""
         event = await self._next()
         if not isinstance(event, Ready):
-            raise WorkerError(f"The load worker of {self._region} began before it was told to.")
+            raise WorkerError(f"The load worker of {self._name} began before it was told to.")
 
     async def carry_out(self, start_at_s: float, board: Board) -> None:
         """Have it start at this time (since 1970), and wait until it is done."""
@@ -151,7 +182,7 @@ class RunningWorker:
             await self._process.stdin.drain()
         while not isinstance(event := await self._next(), Done):
             if isinstance(event, Progress):
-                board.report(self._region, event)
+                board.report(self._name, event)
         self._done = True
 
     async def end(self) -> None:
@@ -178,14 +209,14 @@ class RunningWorker:
             return decode_event(text)
         except msgspec.DecodeError as error:
             said = text.decode(errors="replace").strip()
-            raise WorkerError(f"The load worker of {self._region} said {said!r}: {error}.") from error
+            raise WorkerError(f"The load worker of {self._name} said {said!r}: {error}.") from error
 
     async def _died(self) -> WorkerError:
         status = await self._process.wait()
         await self._listening
         tail = "".join(self._tail).strip() or "It wrote nothing to standard error."
         return WorkerError(
-            f"The load worker of {self._region} ended with status {status} before it was done. {tail}"
+            f"The load worker of {self._name} ended with status {status} before it was done. {tail}"
         )
 
     async def _keep_tail(self) -> None:
@@ -200,7 +231,7 @@ def _prepare(plans: Sequence[Plan], directory: Path) -> list[Path]:
     paths = []
     for plan_ in plans:
         Path(plan_.outcome_file).unlink(missing_ok=True)
-        paths.append(directory / f"{plan_.region}.plan.json")
+        paths.append(directory / f"{plan_.name}.plan.json")
         plan.write(plan_, paths[-1])
     return paths
 
@@ -215,7 +246,7 @@ async def _workers(
             try:
                 running.append(RunningWorker(plan_, await spawn(plan_, path)))
             except OSError as error:
-                raise WorkerError(f"Cannot start the load worker of {plan_.region}: {error}.") from error
+                raise WorkerError(f"Cannot start the load worker of {plan_.name}: {error}.") from error
         yield running
     finally:
         await asyncio.gather(*(worker.end() for worker in running))

@@ -39,6 +39,7 @@ class Plan(Struct, frozen=True):
         handshake_timeout_s: a connection that is not open after this time has failed (s).
         drain_timeout_s: how long answers are waited for after the last prediction (s).
         stride: the distance between this worker's users.
+        worker: its name among the run's workers, where a region has several; else the region is its name.
     """
 
     region: str
@@ -53,6 +54,12 @@ class Plan(Struct, frozen=True):
     handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S
     drain_timeout_s: float = DRAIN_TIMEOUT_S
     stride: int = 1
+    worker: str = ""
+
+    @property
+    def name(self) -> str:
+        """What sets the worker apart from the others of the run."""
+        return self.worker or self.region
 
     @property
     def members(self) -> range:

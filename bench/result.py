@@ -5,7 +5,7 @@ Latencies are milliseconds, rounded to the microsecond. What could not be measur
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct, field
@@ -181,7 +181,10 @@ class ArchitectureResult(Struct, frozen=True):
 
 
 class Run(Struct, frozen=True):
-    """What was run: the load, the matrix of delays, when and on what machine."""
+    """What was run: the load, the delays between regions, when, on what machine and in which world.
+
+    `matrix` is the name of the round trips that the lab emulates, or `AWS` where they are AWS's own.
+    """
 
     users: int
     ramp_s: float
@@ -193,6 +196,7 @@ class Run(Struct, frozen=True):
     machine: str
     version: str
     command: str
+    world: Literal["lab", "aws"] = "lab"
 
 
 class Result(Struct, frozen=True):

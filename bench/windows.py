@@ -65,7 +65,7 @@ class CounterSample:
 
 
 @dataclass(frozen=True)
-class _Window:
+class Window:
     """What a machine used in a window: means, and network bytes per minute."""
 
     cpu_cores: float
@@ -105,7 +105,18 @@ def evaluate(
         `isochrone meters` reads.
     """
     sizes = {capacity.machine: capacity for capacity in capacities}
-    windows = _windows(samples, sizes, window_s)
+    return evaluate_windows(_windows(samples, sizes, window_s), capacities, latency, counters, cost_per_hour)
+
+
+def evaluate_windows(
+    windows: Sequence[Mapping[str, Window]],
+    capacities: Sequence[MachineCapacity],
+    latency: Mapping[str, Summary],
+    counters: Sequence[CounterSample],
+    cost_per_hour: float,
+) -> tuple[Meters, dict[str, RoleUsage], dict[str, object]]:
+    """As `evaluate`, of windows that somebody else has measured; each has every machine."""
+    sizes = {capacity.machine: capacity for capacity in capacities}
     requests = latency.get("request") or pooled(
         [latency[name] for name in ("read", "prediction") if name in latency]
     )
@@ -122,7 +133,7 @@ def evaluate(
 
 def _windows(
     samples: Iterable[MachineSample], sizes: Mapping[str, MachineCapacity], window_s: float
-) -> list[dict[str, _Window]]:
+) -> list[dict[str, Window]]:
     """Per window, what each machine used; windows begin when the last machine's first sample is there."""
     by_machine: dict[str, list[MachineSample]] = {name: [] for name in sizes}
     for sample in samples:
@@ -153,13 +164,13 @@ class _Track:
         self._in = rising([sample.network_in_bytes for sample in samples])
         self._out = rising([sample.network_out_bytes for sample in samples])
 
-    def window(self, start: float, length: float) -> _Window:
+    def window(self, start: float, length: float) -> Window:
         end = start + length
 
         def gained(values: Sequence[float]) -> float:
             return self._at(values, end) - self._at(values, start)
 
-        return _Window(
+        return Window(
             cpu_cores=gained(self._cpu) / length,
             memory_mib=self._mean(self._memory, start, end),
             disk_mib=self._mean(self._disk, start, end),
@@ -193,7 +204,7 @@ def rising(values: Sequence[float]) -> list[float]:
 
 
 def _crum(
-    windows: Sequence[Mapping[str, _Window]], sizes: Mapping[str, MachineCapacity]
+    windows: Sequence[Mapping[str, Window]], sizes: Mapping[str, MachineCapacity]
 ) -> tuple[Range, dict[str, object]]:
     cores = sum(size.cores for size in sizes.values())
     memory = sum(size.memory_mib for size in sizes.values())
@@ -217,7 +228,7 @@ def _crum(
 
 
 def _spm(
-    windows: Sequence[Mapping[str, _Window]],
+    windows: Sequence[Mapping[str, Window]],
     request: Summary | None,
     broadcast: Summary | None,
     handshake: Summary | None,
@@ -301,7 +312,7 @@ def _meters(crum: Range, spm: Range, slm: Range, cost_per_hour: float) -> Meters
 
 
 def _usage(
-    windows: Sequence[Mapping[str, _Window]], sizes: Mapping[str, MachineCapacity]
+    windows: Sequence[Mapping[str, Window]], sizes: Mapping[str, MachineCapacity]
 ) -> dict[str, RoleUsage]:
     if not windows:
         return {}
@@ -310,7 +321,7 @@ def _usage(
         machines = [size for size in sizes.values() if size.role == role]
         names = [size.machine for size in machines]
 
-        def mean(pick: Callable[[_Window], float], names: Sequence[str] = names) -> float:
+        def mean(pick: Callable[[Window], float], names: Sequence[str] = names) -> float:
             return fmean(sum(pick(window[name]) for name in names) for window in windows)
 
         found[role] = RoleUsage(

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bench import events, html, result, table
+from bench import html, result, table
+from bench.bar import Bar, bars
+from bench.failures import failures
 from bench.scenario import Scenario
 from infra.prices import prices_2015
 from infra.regions import matrix as matrix_named
@@ -75,49 +76,20 @@ def compare(
     else:
         table.show(found, OUT)
     ERR.print(f"Report: {out / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
-    if reasons := comparison.failures(found):
+    if reasons := failures(found):
         for reason in reasons:
             ERR.print(f"FAILED {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1)
 
 
-class _Bar:
-    """Shows one run: what is being done, then the load's progress."""
-
-    def __init__(self, bars: Progress, title: str, total_s: float) -> None:
-        self._bars = bars
-        self._title = title
-        self._task = bars.add_task(title, total=total_s, detail="")
-
-    def step(self, text: str) -> None:
-        self._bars.update(self._task, detail=text)
-
-    def progress(self, progress: events.Progress) -> None:
-        detail = f"{progress.connected} users, {progress.requests} replies, {progress.broadcasts} broadcasts"
-        if progress.failed or progress.lost or progress.errors:
-            detail += f"; {progress.failed} failed, {progress.lost} lost, {progress.errors} errors"
-        self._bars.update(self._task, completed=max(0.0, progress.at_s), detail=detail)
-
-    def done(self) -> None:
-        task = next(task for task in self._bars.tasks if task.id == self._task)
-        self._bars.update(self._task, completed=task.total, detail="done")
-
-
 @contextmanager
-def _progress() -> Iterator[Callable[[Experiment], AbstractContextManager[_Bar]]]:
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description:<20}"),
-        BarColumn(bar_width=30),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[detail]}", markup=False),
-        console=ERR,
-    ) as bars:
+def _progress() -> Iterator[Callable[[Experiment], AbstractContextManager[Bar]]]:
+    with bars(ERR) as shown:
 
         @contextmanager
-        def watch(trial: Experiment) -> Iterator[_Bar]:
+        def watch(trial: Experiment) -> Iterator[Bar]:
             title = f"{trial.architecture.name} ({trial.data_path})"
-            bar = _Bar(bars, title, trial.scenario.end_s)
+            bar = Bar(shown, title, trial.scenario.end_s)
             yield bar
             bar.done()
 

@@ -12,19 +12,20 @@ from typing import Final
 import msgspec
 
 from bench import coordinator, plan, windows
+from bench.assembly import Subject, assembled
+from bench.books import prove_dump
 from bench.events import Progress
 from bench.load import Load
 from bench.plan import Plan
-from bench.proof import Row, prove
-from bench.result import ArchitectureResult, Generator, Ledger, RegionFacts
+from bench.result import ArchitectureResult, Generator, Ledger
 from bench.scenario import Scenario
 from infra.architecture import Architecture
 from infra.cost import estimate
 from infra.prices import PriceList
 from infra.regions import REGIONS, RttMatrix
-from infra.routing import resolves_to
 from lab import tun, wanstats
 from lab.lab import Lab
+from lab.region_facts import region_facts
 from lab.sampler import Sampler, Watched
 from lab.site import DataPath
 
@@ -66,20 +67,6 @@ class Experiment:
     seed: int = 1
 
 
-class Dump(msgspec.Struct, frozen=True):
-    """The first line of `market dump`: the pools' totals and what was taken from all accounts."""
-
-    pools: dict[str, PoolTotals]
-    accounts_debited: int
-
-
-class PoolTotals(msgspec.Struct, frozen=True):
-    """A pool's stakes by option (minor units) and the number of its predictions."""
-
-    totals: list[int]
-    predictions: int
-
-
 def run(
     experiment: Experiment,
     on_step: Callable[[str], None] = lambda _: None,
@@ -117,7 +104,7 @@ def run(
         on_step("proving the money")
         lab.stop_apis()
         lab.drain()
-        ledger = _prove(lab.dump(), load)
+        ledger = prove_dump(lab.dump().splitlines(), load)
         on_step("taking the lab down")
     return _result(experiment, load, ledger, sampler, _capacities(lab), counters, wan)
 
@@ -208,19 +195,6 @@ def _capacities(lab: Lab) -> list[windows.MachineCapacity]:
     ]
 
 
-def _prove(dump: str, load: Load) -> Ledger:
-    first, *lines = dump.splitlines()
-    totals = msgspec.json.decode(first, type=Dump)
-    rows = [msgspec.json.decode(line, type=Row) for line in lines]
-    return prove(
-        load.acknowledged,
-        load.unanswered,
-        rows,
-        {pool: found.totals for pool, found in totals.pools.items()},
-        totals.accounts_debited,
-    )
-
-
 def _result(
     experiment: Experiment,
     load: Load,
@@ -232,7 +206,7 @@ def _result(
 ) -> ArchitectureResult:
     cost = estimate(experiment.architecture, experiment.prices)
     samples = [s for s in sampler.samples if load.started_at_s <= s.at_s <= load.ended_at_s]
-    meters, roles, inputs = windows.evaluate(
+    evaluated = windows.evaluate(
         samples,
         capacities,
         {name: latency.all for name, latency in load.latency.items()},
@@ -240,24 +214,14 @@ def _result(
         cost.usd_per_hour,
         window_s=WINDOW_S,
     )
-    return ArchitectureResult(
-        users=load.users,
-        latency_ms=load.latency,
-        broadcasts=load.broadcasts,
-        broadcast_spread_ms=load.spread,
-        errors=load.errors,
-        ledger=ledger,
-        meters=meters,
-        cost_per_hour=round(cost.usd_per_hour, 4),
-        generator=_judged(load.generator, wan),
-        title=experiment.architecture.title,
-        data_path=experiment.data_path,
-        cost_notes=list(cost.notes),
-        curves=load.curves,
-        roles=roles,
-        regions=_regions(experiment.architecture, experiment.matrix),
-        meter_inputs=inputs,
+    subject = Subject(
+        experiment.architecture.title,
+        experiment.data_path,
+        region_facts(experiment.architecture, experiment.matrix),
+        cost.usd_per_hour,
+        cost.notes,
     )
+    return assembled(subject, load, ledger, evaluated, _judged(load.generator, wan))
 
 
 def _judged(generator: Generator, wan: wanstats.WanStats) -> Generator:
@@ -270,15 +234,3 @@ def _judged(generator: Generator, wan: wanstats.WanStats) -> Generator:
     if wan.overflowed or wan.failed:
         reasons.append(f"the emulated WAN dropped {wan.overflowed + wan.failed} packets for want of room")
     return msgspec.structs.replace(generator, saturated=bool(reasons), reasons=reasons)
-
-
-def _regions(architecture: Architecture, matrix: RttMatrix) -> dict[str, RegionFacts]:
-    return {
-        region: RegionFacts(
-            resolves_to=node,
-            reads_from=architecture.redis_region(node),
-            rtt_to_node_ms=matrix.rtt_ms[region, node],
-            rtt_to_home_ms=matrix.rtt_ms[region, architecture.home],
-        )
-        for region, node in resolves_to(architecture, matrix).items()
-    }

@@ -19,6 +19,7 @@ import typer
 import uvloop
 
 from market import admin_cli, audit_dump, journal_status, migrations
+from market import counters as counting
 from market import dump as dumping
 from market import reference as protocol_reference
 from market import replay as replaying
@@ -246,6 +247,13 @@ def audit(
 def status(settings: SettingsFile) -> None:
     """Print how the journal stands as JSON."""
     found = journal_status.status(_load("status", settings))
+    sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+
+
+@app.command()
+def counters(settings: SettingsFile) -> None:
+    """Print what the databases of a process have served as a line of JSON."""
+    found = counting.counters(_load("counters", settings))
     sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
 
 

@@ -16,6 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from bench import result as results
+from bench.failures import failures
 from bench.result import (
     ArchitectureResult,
     Broadcasts,
@@ -30,7 +31,6 @@ from bench.result import (
 )
 from infra.regions import REGIONS
 from lab import namespaces
-from lab.comparison import failures
 from lab.waiting import until
 
 PROJECT = Path(__file__).parents[2]

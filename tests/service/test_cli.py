@@ -1,4 +1,4 @@
-"""The command line: what `seed`, `tokens`, `dump` and `migrate` print, and how a mistake is told."""
+"""The command line: what its commands print, and how a mistake is told."""
 
 from __future__ import annotations
 
@@ -72,6 +72,26 @@ def test_dump_shows_the_sums_and_every_row(
     first, *rest = (json.loads(line) for line in output(start, "dump", settings))
     assert first == {"pools": {"winner": {"totals": [23, 11, 12], "predictions": 4}}, "accounts_debited": 46}
     assert rest == rows
+
+
+def test_counters_rise_by_what_the_databases_serve(
+    start: Start, settings: Settings, market: Client, sql: pymysql.cursors.Cursor
+) -> None:
+    def counted() -> tuple[int, int, int]:
+        (line,) = output(start, "counters", settings)
+        found = json.loads(line)
+        (served,), (questions,) = found["redis"].values(), found["sql"].values()
+        assert set(found["redis"]) == {f"{settings.redis_master.host}:{settings.redis_master.port}"}
+        return served["hits"], served["misses"], questions
+
+    before = counted()
+    market.get(keys.EPOCH)
+    market.get("market:there-is-none")
+    sql.execute("SELECT 1")
+    after = counted()
+    assert after[0] > before[0]
+    assert after[1] > before[1]
+    assert after[2] >= before[2] + 2
 
 
 def test_migrate_takes_no_step_twice(start: Start, settings: Settings, sql: pymysql.cursors.Cursor) -> None:
