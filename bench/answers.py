@@ -77,7 +77,8 @@ def reference(architectures: Mapping[str, ArchitectureResult]) -> str | None:
 def answers(result: Result) -> list[Answer]:
     """An answer per measured quantity, then what blocking database calls do, then the cost."""
     home = home_of(result)
-    found = [latency_answer(quantity, result.architectures, home) for quantity in LATENCIES]
+    in_lab = result.run is None or result.run.world == "lab"
+    found = [latency_answer(quantity, result.architectures, home, in_lab=in_lab) for quantity in LATENCIES]
     found += [blocking_answer(result), cost_answer(result)]
     return [answer for answer in found if answer is not None]
 
@@ -156,9 +157,16 @@ def _overall(measured: ArchitectureResult, quantity: str) -> Summary:
 
 
 def latency_answer(
-    quantity: str, architectures: Mapping[str, ArchitectureResult], home: str
+    quantity: str, architectures: Mapping[str, ArchitectureResult], home: str, *, in_lab: bool = True
 ) -> Answer | None:
-    """The answer for one quantity; None when no architecture was run."""
+    """The answer for one quantity; None when no architecture was run.
+
+    Args:
+        quantity: one of `LATENCIES`.
+        architectures: the runs, by name.
+        home: the region of the writes.
+        in_lab: whether all machines of an architecture shared those of one.
+    """
     found = verdicts(quantity, architectures, home)
     if not found:
         return None
@@ -175,7 +183,7 @@ def latency_answer(
             f"the 98th percentile over all users is {ms(base.p98)}."
         )
         return Answer(quantity, f"{title}: {ms(base.median)}", (sentence,), detail, found)
-    sentences = (_comparison(found), *_reasons(quantity, base, others, home))
+    sentences = (_comparison(found), *_reasons(quantity, base, others, home, in_lab=in_lab))
     return Answer(quantity, _headline(title, quantity, others), sentences, detail, found)
 
 
@@ -262,7 +270,9 @@ _WAYS: Final[Mapping[str, str]] = {
 }
 
 
-def _reasons(quantity: str, base: Verdict, others: Sequence[Verdict], home: str) -> list[str]:
+def _reasons(
+    quantity: str, base: Verdict, others: Sequence[Verdict], home: str, *, in_lab: bool
+) -> list[str]:
     """Whether the measurement is what the WAN's delays let one expect, and the reason where it is."""
     told = [v for v in others if "unknown" not in (v.direction, v.expected)]
     agree = [v for v in told if v.direction == v.expected]
@@ -290,8 +300,13 @@ def _reasons(quantity: str, base: Verdict, others: Sequence[Verdict], home: str)
         sentences.append(
             f"The way through {place_of(home)} is equally long in {listing([base.architecture, *bursts])}. "
             "What differs is the burst: a broadcast is a delivery to every user at once, which one node "
-            f"writes one after the other and the nodes of {listing(bursts)} share. In the lab they all share "
-            "this machine's cores, so how long a burst takes is this machine's figure; the way is the WAN's."
+            f"writes one after the other and the nodes of {listing(bursts)} share."
+            + (
+                " In the lab they all share this machine's cores, so how long a burst takes is this machine's"
+                " figure; the way is the WAN's."
+                if in_lab
+                else ""
+            )
         )
     for v in told:
         if v not in agree and v.architecture not in bursts:

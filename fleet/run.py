@@ -186,16 +186,19 @@ def _load(what: FleetRun, edges: Edges, telling: Telling, store: Store, fleet: S
         instance_size(what.site.architecture, load.instance_type).cores,
         what.seed,
     )
-    jobs = {told.machine: told for told in workload.jobs(fleet)}
-    for told in jobs.values():
-        store.put(keys.job(told.machine), job.encode(told))
-    sent = []
-    for machine in fleet:
-        if machine.name in jobs:
-            longest_s = max(plan.longest_s for plan in jobs[machine.name].plans)
-            script = scripts.crew(store.bucket, what.site.home, what.name, machine.name, what.python)
-            bound_s = START_TIMEOUT_S + longest_s + SPARE_S
-            sent.append(edges.transport.send(machine, script, bound_s, f"load {what.name}"))
+    jobs = {each.machine: each for each in workload.jobs(fleet)}
+    for name, each in jobs.items():
+        store.put(keys.job(name), job.encode(each))
+    told = [
+        (
+            machine,
+            scripts.crew(store.bucket, what.site.home, what.name, machine.name, what.python),
+            START_TIMEOUT_S + max(plan.longest_s for plan in jobs[machine.name].plans) + SPARE_S,
+        )
+        for machine in fleet
+        if machine.name in jobs
+    ]
+    sent = ssm.send(edges.transport, told, f"load {what.name}")
     telling.step(f"waiting for {len(jobs)} machines")
     ssm.wait(
         sent, edges.transport, edges.sleep, Board(what.name, what.lead_s, store, list(jobs), telling).look

@@ -135,7 +135,25 @@ def run(
     Raises:
         FleetError: when it fails on one of them, or takes too long.
     """
-    return wait([transport.send(m, script, bound_s, comment) for m in machines], transport, sleep)
+    sent = send(transport, [(machine, script, bound_s) for machine in machines], comment)
+    return wait(sent, transport, sleep)
+
+
+def send(transport: Transport, scripts: Iterable[tuple[Machine, str, float]], comment: str) -> list[Sent]:
+    """Send scripts to machines, all or none: each with how long it may run (s).
+
+    Raises:
+        FleetError: when one cannot be sent; the others are cancelled.
+    """
+    sent: list[Sent] = []
+    try:
+        for machine, script, bound_s in scripts:
+            sent.append(transport.send(machine, script, bound_s, comment))
+    except BaseException:
+        for each in sent:
+            _cancelled(transport, each)
+        raise
+    return sent
 
 
 def wait(
