@@ -41,21 +41,21 @@ class _Listing:
 
 _LISTINGS: Final[Mapping[Quota, _Listing]] = {
     NETWORKS: _Listing(
-        lambda region, tags: aws.ec2.get_vpcs_output(region=region, tags=tags), lambda found: found.ids
+        lambda region, tags: aws.ec2.get_vpcs_output(region=region, tags=tags), lambda found: found.ids or ()
     ),
     ADDRESSES: _Listing(
         lambda region, tags: aws.ec2.get_eips_output(region=region, tags=tags),
-        lambda found: found.allocation_ids,
+        lambda found: found.allocation_ids or (),
     ),
     SERVERS: _Listing(
         lambda region, tags: aws.rds.get_instances_output(region=region, tags=tags),
-        lambda found: found.instance_identifiers,
+        lambda found: found.instance_identifiers or (),
     ),
     CORES: _Listing(
         lambda region, tags: aws.ec2.get_instances_output(
             region=region, instance_tags=tags, instance_state_names=list(COUNTING)
         ),
-        lambda found: found.ids,
+        lambda found: found.ids or (),
     ),
 }
 """Read replicas are not among them: a master of the stack's own has none but the stack's."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
+from infra.architecture import LoadFleet
 from infra.cost import HOURS_PER_MONTH, estimate
 from infra.prices import prices_2015
-from infra.stackfile import load
+from infra.stackfile import load, parse
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "aws.md").read_text(encoding="utf-8")
@@ -18,6 +22,30 @@ GUIDE = (ROOT / "docs" / "aws.md").read_text(encoding="utf-8")
 def test_the_costs_are_those_of_the_preview(stack: str) -> None:
     hour = estimate(load(stack, ROOT), prices_2015()).usd_per_hour
     assert f"| {stack} | ${hour:.3f} | ${hour * HOURS_PER_MONTH:,.0f} |" in GUIDE
+
+
+FLEET = LoadFleet()
+
+
+def hourly(stack: str, fleet: LoadFleet | None) -> float:
+    return estimate(replace(load(stack, ROOT), load=fleet), prices_2015()).usd_per_hour
+
+
+def test_the_cost_of_the_load_fleet_is_that_of_the_preview() -> None:
+    hour = hourly("geo-ii", FLEET) - hourly("geo-ii", None)
+    assert f"| the load fleet of one stack | ${hour:.3f} | ${hour * HOURS_PER_MONTH:,.0f} |" in GUIDE
+
+
+def test_the_cost_of_the_comparison_is_that_of_the_three_previews() -> None:
+    hours = [hourly(stack, FLEET) for stack in ("baseline", "geo-i", "geo-ii")]
+    assert f"for two hours | ${2 * sum(hours):.2f} in all | |" in GUIDE
+    assert " and ".join((f"(${hours[0]:.3f}, ${hours[1]:.3f}", f"${hours[2]:.3f} an hour)")) in GUIDE
+
+
+def test_the_load_fleet_that_is_shown_is_the_default() -> None:
+    (shown,) = re.findall(r"```yaml\n(isochrone:load:\n.*?)```", GUIDE, re.DOTALL)
+    config = yaml.safe_load((ROOT / "Pulumi.geo-ii.yaml").read_text(encoding="utf-8"))["config"]
+    assert parse("geo-ii", yaml.safe_dump({"config": config | yaml.safe_load(shown)})).load == FLEET
 
 
 def test_the_prices_are_dated() -> None:
