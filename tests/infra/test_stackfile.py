@@ -107,13 +107,6 @@ def test_a_limit_in_the_file_gives_geo_ii_a_replica_in_every_region(limit: dict[
     assert all(reader == target for reader, target in placement.reads_from.items())
 
 
-def test_there_is_no_load_fleet_unless_the_file_has_one() -> None:
-    assert load("geo-ii", ROOT).load is None
-    fleet = parse("geo-ii", text_of(changed(config_of("geo-ii"), {"load.per-region": 2}))).load
-    assert fleet
-    assert (fleet.per_region, fleet.instance_type, len(fleet.regions)) == (2, "m3.medium", 8)
-
-
 MISTAKES: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "an empty title": ({"title": ""}, "title"),
     "no domain": ({"domain": "not a domain"}, "domain"),
@@ -258,8 +251,6 @@ def test_missing_keys_are_reported_beside_the_others() -> None:
             "sql.read-fallback",
             "us-west-1 has no nodes that could read",
         ),
-        ("geo-i", {"load.regions": ["moon-1"]}, "load.regions.0", "is not a region of the comparison"),
-        ("geo-i", {"load.volume": {"size-gib": 10, "iops": 4000}}, "load.volume.iops", "at most 500"),
         ("geo-ii", {"zones": 4}, "zones", "3"),
         ("geo-ii", {"nodes": "many"}, "nodes", "dictionary"),
     ],
