@@ -72,12 +72,12 @@ for name in market redis mysql www-data prometheus; do
     grep -q "^$name:" "$root/etc/passwd" || wrong "missing: the account $name"
 done
 units=usr/lib/systemd/system
-some "a unit" etc/systemd/system/{isochrone-boot,isochrone-health,isochrone-drain,isochrone-certificate}.service \
+some "a unit" etc/systemd/system/{isochrone-boot,isochrone-health,isochrone-drain,isochrone-certificate,isochrone-agent}.service \
     etc/systemd/system/{isochrone-reporter,isochrone-targets,isochrone-growroot}.service \
     etc/systemd/system/{market-api@,market-ledger,market-migrate,nginx,redis-server,mariadb,prometheus}.service \
     etc/systemd/system/{redis.service,etc-isochrone-secrets.mount} $units/{chrony,systemd-networkd}.service
 wanted=etc/systemd/system/multi-user.target.wants
-some "is to start by itself" "$wanted/"{isochrone-boot,isochrone-growroot,chrony,systemd-networkd}.service \
+some "is to start by itself" "$wanted/"{isochrone-boot,isochrone-agent,isochrone-growroot,chrony,systemd-networkd}.service \
     "$wanted/etc-isochrone-secrets.mount" "${wanted/multi-user/timers}/"{logrotate,apt-daily,apt-daily-upgrade}.timer
 none "is started by the boot of its role" "$wanted/nginx.service" "$wanted/redis-server.service" \
     "$wanted/mariadb.service" "$wanted/prometheus.service"

@@ -22,6 +22,7 @@ from ami.node.health import Health
 from ami.node.imds import Imds, MetadataError
 from ami.node.paths import DOCUMENT
 from ami.node.probes import probes
+from ami.node.session_agent import SessionAgent
 from ami.node.system import Disk, run
 from ami.render import UnsafeValueError
 
@@ -97,12 +98,18 @@ def watch_targets(stop: threading.Event) -> None:
         stop.wait(targets.INTERVAL_S)
 
 
+def install_agent(_: threading.Event) -> None:
+    """Install AWS's Systems Manager agent, whatever the machine is for and whether it could boot."""
+    SessionAgent(Disk(), run).ensure(Imds().region())
+
+
 COMMANDS: Final[Mapping[str, Callable[[threading.Event], None]]] = {
     "boot": boot,
     "health": watch_health,
     "drain": drain,
     "certificate": watch_certificate,
     "targets": watch_targets,
+    "agent": install_agent,
 }
 
 
@@ -118,7 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         COMMANDS[command](stop)
     except AmiError as error:
-        sys.stderr.write(f"isochrone {command}: this machine stays out of service: {_line(error)}\n")
+        what = "" if command == "agent" else "this machine stays out of service: "
+        sys.stderr.write(f"isochrone {command}: {what}{_line(error)}\n")
         return WRONG if isinstance(error, DocumentError | UnsafeValueError) else FAILED
     return 0
 
