@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import redis
-
 from ami.node.document import Document
 from ami.node.paths import SECRETS
 from ami.node.plan import UNIT_OF
@@ -63,6 +61,9 @@ def serves(name: str, port: int = HTTPS_PORT) -> str | None:
 
 def answers(port: int, password_file: Path) -> str | None:
     """What a PING of the machine's own Redis says."""
+    # Only a Redis machine asks this: the others do without the client's memory.
+    import redis  # noqa: PLC0415
+
     try:
         password = password_file.read_text(encoding="utf-8").strip()
         with redis.Redis(

@@ -1,7 +1,7 @@
 """AWS's Systems Manager agent, by which an engineer gets onto a machine: only AWS delivers it.
 
-It is fetched at the first boot from AWS's own bucket of the region, and installed only when its signature is one
-of the key on the image. The bucket is reached without a public address and without permissions.
+It is fetched at the first boot from AWS's own bucket of the region, and installed only when its signature is
+one of the key on the image. The bucket is reached without a public address and without permissions.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ KEY: Final = Path("/usr/share/isochrone/ssm-agent.asc")
 
 PROGRAM: Final = Path("/usr/bin/amazon-ssm-agent")
 UNIT: Final = "amazon-ssm-agent.service"
+KEEPING: Final = Path("/var/tmp")  # noqa: S108 - the directory in it has a name of its own
 MOST_BYTES: Final = 256 << 20
 """The package has some 35 MiB."""
 
@@ -45,7 +46,10 @@ class Fetch(Protocol):
 
 
 def bucket(region: str) -> str:
-    """AWS's bucket of a region. Source: the Systems Manager user guide, "Verifying the signature of SSM Agent"."""
+    """AWS's bucket of a region.
+
+    Source: the Systems Manager user guide, "Verifying the signature of SSM Agent".
+    """
     return f"amazon-ssm-{region}"
 
 
@@ -102,9 +106,7 @@ class SessionAgent:
                     KEY,
                 )
                 return
-            with tempfile.TemporaryDirectory(
-                prefix="session-agent-", dir=self.disk.at(Path("/var/tmp"))
-            ) as name:
+            with tempfile.TemporaryDirectory(prefix="session-agent-", dir=self.disk.at(KEEPING)) as name:
                 self._install(region, Path(name), key.read_text(encoding="ascii", errors="replace"))
         must(self.run, ["systemctl", "enable", "--now", UNIT])
         _log.info("Session Manager reaches this machine")

@@ -12,3 +12,9 @@ pip=$(echo /run/build/wheels/pip-*.whl)
 for module in ami.node ami.node.reporter; do
     "$venv/bin/python" -m "$module" --help >/dev/null
 done
+"$venv/bin/python" - <<'PYTHON'
+import importlib, pkgutil, ami.node
+for module in pkgutil.walk_packages(ami.node.__path__, "ami.node."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+PYTHON

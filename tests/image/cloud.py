@@ -143,7 +143,7 @@ class Machine:
 
 
 def machine(cloud: Cloud, stack: Stack, role: Role, region: str, **changes: Any) -> Machine:
-    """A machine of a stack, with what it needs: secrets and public addresses; `changes` of what it is told."""
+    """A machine of a stack, with its secrets and addresses; `changes` are of what it is told."""
     site = stack.site
     resolved = Resolved({each: sql_host(each) for each in site.regions}, "Z0123456789ABC")
     settings = boot_settings(site, role, region, resolved)

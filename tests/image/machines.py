@@ -58,9 +58,8 @@ class Host:
 
 def services(guest: Guest) -> set[str]:
     """The services of any role that run, without their ends."""
-    listed = guest.run(
-        f"systemctl list-units --type=service --state=active,activating,reloading --plain --no-legend {SERVICES}"
-    )
+    states = "--state=active,activating,reloading"
+    listed = guest.run(f"systemctl list-units --type=service {states} --plain --no-legend {SERVICES}")
     once = {"isochrone-boot", "isochrone-growroot"}
     return {line.split()[0].removesuffix(".service") for line in listed.splitlines()} - once
 
@@ -88,7 +87,7 @@ def can_serve(guest: Guest) -> None:
 
 def page(path: str, port: int = METRICS_PORT) -> str:
     """What the machine answers on its private side."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:  # noqa: S310
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
         return str(answer.read().decode())
 
 

@@ -1,4 +1,4 @@
-"""The servers elsewhere that a machine's role needs: real ones, at the addresses that its stack gives them."""
+"""The servers elsewhere that a role needs: real ones, at the addresses that the stack gives them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def authorities(stack: Stack) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Peers:
-    """A Redis master and a SQL server of AWS's; `directory` has the settings of processes of the test's own."""
+    """A Redis master and a SQL server; `directory` is where they and the test's own processes are."""
 
     stack: Stack
     directory: Path

@@ -1,7 +1,7 @@
 """What looks into a guest: a small server that runs what a test asks, brought in through the firmware.
 
-systemd takes credentials from the SMBIOS tables, `tmpfiles.extra` among them, which writes the files below into
-the guest. On AWS those tables are the provider's.
+systemd takes credentials from the SMBIOS tables, `tmpfiles.extra` among them, which writes the files below
+into the guest. On AWS those tables are the provider's.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from contextlib import closing
 
 import pytest
 
+from ami.node.session_agent import UNIT
 from infra.secret_names import SQL_USERS
 from tests.image import agent, cloud, machines, peers, remains, user
 from tests.image.guest import ADDRESS, Guest
@@ -98,7 +99,7 @@ def test_it_lists_every_machine_of_the_stack_for_prometheus(guest: Guest) -> Non
 
 def test_the_systems_manager_agent_is_installed_once_its_signature_is_verified(guest: Guest) -> None:
     def runs() -> str | None:
-        return guest.run(f"systemctl is-active {agent.UNIT}").strip() or None
+        return guest.run(f"systemctl is-active {UNIT}").strip() or None
 
     assert guest.until("the agent runs", runs) == "active"
     assert guest.run("dpkg-query -W -f '${Status}' amazon-ssm-agent") == "install ok installed"

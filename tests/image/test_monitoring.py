@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import threading
+import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,11 +59,10 @@ def guest(machine: cloud.Machine, core: None, host: Host) -> Iterator[Guest]:
 
 def query(guest: Guest, expression: str) -> list[Any]:
     """What Prometheus answers, asked on the machine as through a session's port forwarding."""
-    ask = (
-        "import sys, urllib.parse, urllib.request as u;"
-        "print(u.urlopen('http://127.0.0.1:9090/api/v1/query?query=' + urllib.parse.quote(sys.argv[1])).read().decode())"
+    url = f"http://127.0.0.1:9090/api/v1/query?query={urllib.parse.quote(expression)}"
+    answer = json.loads(
+        guest.run(f"python3 -c 'import urllib.request as u; print(u.urlopen(\"{url}\").read().decode())'")
     )
-    answer = json.loads(guest.run(f"""python3 -c "{ask}" '{expression}'"""))
     return list(answer["data"]["result"])
 
 

@@ -74,7 +74,7 @@ class Stay:
     async def _run(self) -> None:
         with contextlib.suppress(ConnectionClosed):
             await self._client.ask(JOIN)
-            while await self._place():
+            while await self._place():  # noqa: ASYNC110 - a user's own time, not a wait for anything
                 await asyncio.sleep(THINK_S)
         await self._client.socket.wait_closed()
         self.code = self._client.socket.close_code
