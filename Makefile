@@ -37,7 +37,7 @@ image-lock: $(ENV)
 
 # The guests have a network of their own, in which the metadata service's address is a test's.
 test-image: image
-	ISOCHRONE_IMAGE=1 unshare --net .venv/bin/python -m pytest -q --durations=10 tests/image
+	ISOCHRONE_IMAGE=1 unshare --net .venv/bin/python -m pytest -q -n 2 --dist loadfile --durations=15 tests/image
 
 check: $(ENV)
 	.venv/bin/ruff format --check .

@@ -14,6 +14,8 @@ UNIT_OF: Final[Mapping[str, str]] = {
     "redis": "redis-server.service",
     "migrations": "market-migrate.service",
     "ledger": "market-ledger.service",
+    "resolver": "market-resolver.service",
+    "feed": "market-feed.service",
     "nginx": "nginx.service",
     "prometheus": "prometheus.service",
 }
@@ -31,7 +33,7 @@ TARGETS_UNIT: Final = "isochrone-targets.service"
 API_UNITS: Final = "market-api@*.service"
 """The pattern of all API processes."""
 
-ORDER: Final = ("mariadb", "redis", "migrations", "ledger", "api", "nginx", "prometheus")
+ORDER: Final = ("mariadb", "redis", "migrations", "ledger", "resolver", "feed", "api", "nginx", "prometheus")
 """Data first, then the schema and what writes into it, then what users talk to."""
 
 

@@ -31,7 +31,7 @@ def probes(document: Document, disk: Disk, run: Run) -> Iterator[Probe]:
     if document.runs("redis") and document.redis and document.role == "redis":
         yield partial(answers, document.redis.read.port, disk.at(SECRETS / "redis-password"))
     if document.role != "node":
-        for service in ("ledger", "prometheus"):
+        for service in ("ledger", "resolver", "feed", "prometheus"):
             if document.runs(service):
                 yield partial(lives, UNIT_OF[service], run)
 

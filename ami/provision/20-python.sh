@@ -5,6 +5,8 @@ python3.11 -m venv --without-pip --symlinks "$venv"
 pip=$(echo /run/build/wheels/pip-*.whl)
 "$venv/bin/python" "$pip/pip" --isolated --no-cache-dir install --quiet --no-index \
     --find-links /run/build/wheels --no-compile --disable-pip-version-check isochrone-ami
+# What packages bring for their own tests and examples: keys and passwords among it.
+find "$venv/lib" -depth -type d \( -name tests -o -name testdata -o -path '*/boto3/examples' \) -exec rm -rf {} +
 # Compiled files that do not depend on times.
 "$venv/bin/python" -m compileall -q --invalidation-mode unchecked-hash "$venv/lib"
 "$venv/bin/market" --help >/dev/null

@@ -62,8 +62,8 @@ def publish(aws: Cloud, region: str, directory: Path) -> Published:
     made = make(directory)
     s3 = aws.client("s3", region)
     s3.create_bucket(Bucket=bucket(region), CreateBucketConfiguration={"LocationConstraint": region})
-    s3.put_object(Bucket=bucket(region), Key=object_key(), Body=made.package)
-    s3.put_object(Bucket=bucket(region), Key=object_key() + ".sig", Body=made.signature)
+    s3.put_object(Bucket=bucket(region), Key=object_key(), Body=made.package, ACL="public-read")
+    s3.put_object(Bucket=bucket(region), Key=object_key() + ".sig", Body=made.signature, ACL="public-read")
     return made
 
 

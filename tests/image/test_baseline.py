@@ -17,7 +17,7 @@ from tests.image.guest import Guest, kill
 from tests.image.machines import Host
 
 ROOTFS = Path(__file__).parents[2] / "ami" / "rootfs"
-OFF_S = 60.0
+OFF_S = 120.0
 IN_MEMORY = (paths.SECRETS, paths.REDIS, paths.MARIADB_ACCOUNTS, paths.TLS, paths.DOCUMENT)
 SERVICES = ("nginx", "redis-server", "mariadb", "market-ledger", "market-api@0", "market-api@1")
 

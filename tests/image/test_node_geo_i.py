@@ -13,7 +13,7 @@ from tests.image.guest import Guest
 from tests.image.machines import Host
 
 REGION = "ap-southeast-2"
-OFF_S = 60.0
+OFF_S = 120.0
 """How long a machine that is terminated may take: AWS cuts it off after a few minutes."""
 
 

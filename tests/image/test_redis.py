@@ -101,7 +101,7 @@ def test_a_redis_that_is_killed_comes_back_with_its_data(guest: Guest, machine: 
 def test_its_data_is_on_the_volume_and_no_secret_on_either_disk(
     guest: Guest, machine: cloud.Machine, volume: Path
 ) -> None:
-    guest.press_power_button(60)
+    guest.press_power_button(120)
     listed = subprocess.run(
         ["debugfs", "-R", "ls -l /appendonlydir", str(volume)], check=True, capture_output=True, text=True
     )
