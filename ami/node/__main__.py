@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=sorted(COMMANDS))
     command = parser.parse_args(arguments).command
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=f"isochrone {command}: %(message)s")
+    # How it finds its endpoint and its credentials is of no use on a console.
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

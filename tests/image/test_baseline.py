@@ -101,7 +101,7 @@ def test_a_service_that_is_killed_comes_back(guest: Guest, unit: str) -> None:
         ).split()[::-1]
         return True if state == "active" and pid not in ("0", before) else None
 
-    guest.until(f"{unit} is back", back, 60)
+    guest.until(f"{unit} is back", back)
 
 
 def test_everything_that_holds_a_secret_is_in_memory(guest: Guest) -> None:
@@ -143,12 +143,12 @@ def test_plain_http_is_sent_to_https(guest: Guest, node: cloud.Machine) -> None:
 def test_a_reboot_brings_everything_back_with_its_data(guest: Guest, node: cloud.Machine) -> None:
     before = guest.run("cat /proc/sys/kernel/random/boot_id")
     keep = "mariadb -N -e 'select count(*) from market.predictions'"
-    guest.until("the ledger has written the prediction", lambda: guest.run(keep).strip() == "1" or None, 30)
+    guest.until("the ledger has written the prediction", lambda: guest.run(keep).strip() == "1" or None)
     node.metadata.asked.clear()
     guest.run("systemd-run --on-active=1 systemctl reboot")
 
     def again() -> bool | None:
-        return True if guest.run("cat /proc/sys/kernel/random/boot_id", timeout_s=5) != before else None
+        return True if guest.run("cat /proc/sys/kernel/random/boot_id", timeout_s=20) != before else None
 
     guest.until("the machine is back", again)
     assert guest.settled() == "running"

@@ -88,7 +88,7 @@ def test_a_prediction_that_is_acknowledged_reaches_sql(
 
     with peers.api(elsewhere) as api:
         asyncio.run(predict())
-    guest.until("the ledger has written the prediction", lambda: elsewhere.rows() or None, 60)
+    guest.until("the ledger has written the prediction", lambda: elsewhere.rows() or None)
     assert elsewhere.rows() == 1
 
 

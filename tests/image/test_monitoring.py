@@ -86,7 +86,7 @@ def test_it_scrapes_the_machines_that_the_core_lists(guest: Guest) -> None:
     def seen() -> bool | None:
         return any(each["value"][1] == "42" for each in query(guest, "isochrone_test_seen")) or None
 
-    guest.until("a figure of the core is seen", seen, 180)
+    guest.until("a figure of the core is seen", seen)
     assert {each["metric"]["role"] for each in query(guest, "up==1") if "role" in each["metric"]} == {"core"}
 
 

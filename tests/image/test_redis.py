@@ -95,7 +95,7 @@ def test_a_redis_that_is_killed_comes_back_with_its_data(guest: Guest, machine: 
             except redis.RedisError:
                 return None
 
-    guest.until("redis is back", kept, 60)
+    guest.until("redis is back", kept)
 
 
 def test_its_data_is_on_the_volume_and_no_secret_on_either_disk(
