@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keys]:
 class Machine(Programs):
     """A machine that verifies with the real program and installs nothing."""
 
-    def __call__(self, argv: list[str] | tuple[str, ...], timeout_s: float = 50) -> Done:  # type: ignore[override]
+    def __call__(self, argv: Sequence[str], timeout_s: float = 50) -> Done:
         super().__call__(argv, timeout_s)
         return run(argv, timeout_s) if argv[0] == "gpgv" else Done(0, "")
 
