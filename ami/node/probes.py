@@ -22,6 +22,8 @@ TIMEOUT_S: Final = 5.0
 HERE: Final = "127.0.0.1"
 HTTPS_PORT: Final = 443
 HEALTH_PATH: Final = "/healthz"
+PROMETHEUS_PORT: Final = 9090
+READY_PATH: Final = "/-/ready"
 
 
 def probes(document: Document, disk: Disk, run: Run) -> Iterator[Probe]:
@@ -31,9 +33,11 @@ def probes(document: Document, disk: Disk, run: Run) -> Iterator[Probe]:
     if document.runs("redis") and document.redis and document.role == "redis":
         yield partial(answers, document.redis.read.port, disk.at(SECRETS / "redis-password"))
     if document.role != "node":
-        for service in ("ledger", "resolver", "feed", "prometheus"):
+        for service in ("ledger", "resolver", "feed"):
             if document.runs(service):
                 yield partial(lives, UNIT_OF[service], run)
+    if document.runs("prometheus"):
+        yield ready
 
 
 def serves(name: str, port: int = HTTPS_PORT) -> str | None:
@@ -77,6 +81,20 @@ def answers(port: int, password_file: Path) -> str | None:
     except (OSError, redis.RedisError) as error:
         return f"redis: {error}"
     return None
+
+
+def ready(port: int = PROMETHEUS_PORT) -> str | None:
+    """What Prometheus says of itself, which has to read what it kept before it answers."""
+    connection = http.client.HTTPConnection(HERE, port, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", READY_PATH)
+        response = connection.getresponse()
+        text = response.read(512).decode("utf-8", errors="replace").strip()
+    except (OSError, http.client.HTTPException) as error:
+        return f"prometheus: {str(error) or type(error).__name__}"
+    finally:
+        connection.close()
+    return None if response.status == http.HTTPStatus.OK else f"prometheus: {response.status} {text}"
 
 
 def lives(unit: str, run: Run) -> str | None:

@@ -91,8 +91,11 @@ def page(path: str, port: int = METRICS_PORT) -> str:
         return str(answer.read().decode())
 
 
-def figure(name: str) -> float:
-    """The value of a metric that has no labels, or the sum of those that it has."""
-    lines = [line for line in page("/metrics").splitlines() if line.startswith((f"{name} ", f"{name}{{"))]
-    assert lines, f"there is no {name}"
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+def figure(guest: Guest, name: str) -> float:
+    """The value of a metric that has no labels, as soon as the machine tells it."""
+
+    def told() -> float | None:
+        lines = [line for line in page("/metrics").splitlines() if line.startswith(f"{name} ")]
+        return float(lines[0].rsplit(" ", 1)[1]) if lines else None
+
+    return guest.until(f"the machine tells {name}", told)

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final
 
 PORT: Final = 8999
+MOST_BYTES: Final = 4080
+"""Of a table that the kernel shows to systemd: a page, with the table's own head."""
 
 _SERVER: Final = """
 import http.server, json, subprocess
@@ -56,9 +58,15 @@ def credential(files: Mapping[str, str]) -> str:
         {str(parent) for path in wanted for parent in Path(path).parents if len(parent.parts) > 2}
     )
     lines = [f"d {folder} 0755 root root -" for folder in folders]
-    lines += [
-        f"f~ {path} 0644 root root - {base64.b64encode(text.encode()).decode()}"
-        for path, text in wanted.items()
-    ]
+    lines += [f"f {path} 0644 root root - {_argument(text)}" for path, text in wanted.items()]
     text = "\n".join(lines) + "\n"
-    return "io.systemd.credential.binary:tmpfiles.extra=" + base64.b64encode(text.encode()).decode()
+    found = "io.systemd.credential.binary:tmpfiles.extra=" + base64.b64encode(text.encode()).decode()
+    assert len(found) < MOST_BYTES, (
+        f"these are {len(found)} bytes; the kernel shows {MOST_BYTES} of such a table"
+    )
+    return found
+
+
+def _argument(text: str) -> str:
+    """A file's text as a line of tmpfiles.d has it."""
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace("%", "%%")

@@ -7,6 +7,22 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from secrets import token_hex
+
+from tests.image.guest import Guest
+
+
+def left_by(guest: Guest, values: Mapping[str, str]) -> list[str]:
+    """Cut a machine's power, and say which secrets are on its disk, by their keys.
+
+    Something that is written just before has to be found as well, or the search finds nothing.
+    """
+    written = token_hex(16)
+    guest.run(f"echo {written} >/var/lib/written && sync")
+    guest.stop()
+    found = on_disk(guest.overlay, {**secrets(values), "written": written.encode()})
+    assert "written" in found
+    return [key for key in found if key != "written"]
 
 
 def secrets(values: Mapping[str, str]) -> dict[str, bytes]:

@@ -93,7 +93,8 @@ def test_a_prediction_that_is_acknowledged_reaches_sql(
 
 
 def test_it_lists_every_machine_of_the_stack_for_prometheus(guest: Guest) -> None:
-    listed = {target for group in json.loads(machines.page("/targets")) for target in group["targets"]}
+    groups = guest.until("it lists", lambda: json.loads(machines.page("/targets")))
+    listed = {target for group in groups for target in group["targets"]}
     assert listed == {f"{ADDRESS}:9100", f"{ELSEWHERE}:9100"}
 
 
@@ -106,6 +107,4 @@ def test_the_systems_manager_agent_is_installed_once_its_signature_is_verified(g
 
 
 def test_no_secret_is_on_the_disk_that_it_leaves_behind(guest: Guest, core: cloud.Machine) -> None:
-    guest.run("sync")
-    guest.stop()
-    assert remains.on_disk(guest.overlay, remains.secrets(core.values)) == []
+    assert remains.left_by(guest, core.values) == []

@@ -96,6 +96,4 @@ def test_its_console_says_that_it_has_no_grafana_and_no_session_manager(guest: G
 
 
 def test_no_secret_is_on_the_disk_that_it_leaves_behind(guest: Guest, machine: cloud.Machine) -> None:
-    guest.run("sync")
-    guest.stop()
-    assert remains.on_disk(guest.overlay, remains.secrets(machine.values)) == []
+    assert remains.left_by(guest, machine.values) == []

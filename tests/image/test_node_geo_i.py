@@ -80,7 +80,7 @@ def test_a_user_predicts_at_the_master_at_home_and_gets_the_distribution(
 
 
 def test_prometheus_is_answered_on_the_private_side(guest: Guest) -> None:
-    assert machines.figure("isochrone_memory_total_bytes") > 0
+    assert machines.figure(guest, "isochrone_memory_total_bytes") > 0
 
 
 def test_a_machine_that_is_switched_off_sends_its_users_away_and_loses_nothing(

@@ -74,7 +74,7 @@ def test_a_user_predicts_at_the_master_and_gets_the_distribution(
 
 
 def test_its_figures_have_the_replica_and_its_connections(guest: Guest) -> None:
-    assert machines.figure("isochrone_redis_replica_link_up") == 1
+    assert machines.figure(guest, "isochrone_redis_replica_link_up") == 1
 
 
 def test_a_node_that_its_group_ends_leaves_dns_keeps_serving_and_then_sends_its_users_away(
@@ -119,6 +119,4 @@ def test_its_group_is_told_once_that_it_has_drained(
 
 
 def test_no_secret_is_on_the_disk_that_it_leaves_behind(guest: Guest, node: cloud.Machine) -> None:
-    guest.run("sync")
-    guest.stop()
-    assert remains.on_disk(guest.overlay, remains.secrets(node.values)) == []
+    assert remains.left_by(guest, node.values) == []

@@ -82,7 +82,7 @@ def test_it_answers_from_outside_who_has_the_password_and_nobody_else(
 
 
 def test_its_figures_are_answered_on_the_private_side(guest: Guest) -> None:
-    assert machines.figure("isochrone_redis_master") == 1
+    assert machines.figure(guest, "isochrone_redis_master") == 1
 
 
 def test_a_redis_that_is_killed_comes_back_with_its_data(guest: Guest, machine: cloud.Machine) -> None:
