@@ -11,7 +11,7 @@ help:
 	@echo "make soak    the same with random faults for SOAK_S seconds from the seed SOAK_SEED (root)"
 	@echo "make test-engine  the Pulumi program under the real engine against a server on this machine"
 	@echo "make image   build the machine image (root, about 1 minute)"
-	@echo "make test-image  build it, boot it in each role and look at it from outside (root, up to 10 minutes)"
+	@echo "make test-image  build it, boot it in each role and look at it from outside (root, about 6 minutes)"
 	@echo "make check   formatting, lint, types, import rules"
 	@echo "make clean   end a running lab and remove what was built"
 
@@ -48,7 +48,7 @@ image-lock: $(ENV)
 
 # The guests have a network of their own, in which the metadata service's address is a test's.
 test-image: image
-	ISOCHRONE_IMAGE=1 unshare --net .venv/bin/python -m pytest -q --durations=10 tests/image
+	ISOCHRONE_IMAGE=1 unshare --net .venv/bin/python -m pytest -q -n 2 --dist loadfile --durations=15 tests/image
 
 check: $(ENV)
 	.venv/bin/ruff format --check .

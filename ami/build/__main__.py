@@ -29,6 +29,8 @@ def main(arguments: list[str]) -> int:
     for step, seconds in clock.steps.items():
         sys.stdout.write(f"{seconds:6.1f} s  {step}\n")
     sys.stdout.write(f"{sum(clock.steps.values()):6.1f} s  {image.disk.relative_to(REPOSITORY)}\n")
+    for note in image.notes():
+        sys.stdout.write(f"{note}\n")
     return 0
 
 

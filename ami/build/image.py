@@ -15,6 +15,7 @@ from ami.build.manifest import manifest
 from ami.build.shell import Clock, run
 from ami.build.tree import Tree
 from ami.build.wheels import make_wheels
+from ami.node.session_agent import KEY
 
 REPOSITORY: Final = Path(__file__).parent.parent.parent
 SIZE_MIB: Final = 3072
@@ -36,6 +37,15 @@ class Image:
     def manifest(self) -> Path:
         """What is in it."""
         return self.directory / "manifest.txt"
+
+    def notes(self) -> tuple[str, ...]:
+        """What whoever builds it should know of the tree that was built."""
+        if (self.directory / "root" / KEY.relative_to("/")).exists():
+            return ()
+        return (
+            f"note: there is no ami/rootfs{KEY}: machines of this image cannot verify AWS's agent, so that"
+            " Session Manager does not reach them (docs/image.md)",
+        )
 
     def record(self) -> None:
         """Resolve `packages.txt` anew and record the newest versions.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -23,8 +24,8 @@ class AwsError(AmiError):
     """AWS refuses a call or cannot be reached; it may do later."""
 
 
-def client(service: str, region: str) -> Any:
-    """A client of a service in a region.
+def client(service: str, region: str, *, signed: bool = True) -> Any:
+    """A client of a service in a region; one that is not `signed` reads what anybody may read.
 
     Raises:
         AwsError: when there is no such service or region.
@@ -33,6 +34,7 @@ def client(service: str, region: str) -> Any:
         connect_timeout=CONNECT_S,
         read_timeout=REPLY_S,
         retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+        signature_version=None if signed else UNSIGNED,
     )
     try:
         return boto3.client(service, region_name=region, config=config)

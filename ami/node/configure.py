@@ -38,6 +38,11 @@ RIGHTS: Final = {
 RDS_SUFFIX: Final = ".rds.amazonaws.com"
 """The names of AWS's SQL servers, which speak TLS only, with certificates of AWS's own authorities."""
 
+INSTEAD: Final = {
+    "grafana": "Prometheus answers at 127.0.0.1:9090; a Grafana elsewhere reaches it through a session",
+}
+"""What there is in the place of a service that the image does not have."""
+
 _HIDDEN: Final = 0o640
 _SPARE_DESCRIPTORS: Final = 512
 
@@ -118,6 +123,8 @@ def _market(document: Document, redis: RedisPeers, sql: SqlPeers, machine: Machi
         "api": (paths.API_SETTINGS, "sql-reader"),
         "ledger": (paths.LEDGER_SETTINGS, "sql-ledger"),
         "follow": (paths.FOLLOW_SETTINGS, "sql-reader"),
+        "resolver": (paths.RESOLVER_SETTINGS, "sql-reader"),
+        "feed": (paths.FEED_SETTINGS, "sql-reader"),
         "migrations": (paths.MIGRATE_SETTINGS, ADMIN),
     }
     for service, (path, account) in processes.items():
@@ -233,5 +240,7 @@ def _units(document: Document) -> Iterator[str]:
 def _notes(document: Document, secrets: SecretValues) -> Iterator[str]:
     for service in document.unknown_services:
         yield f"this image has no {service}: the machine runs without it"
+        instead = INSTEAD.get(service, "the machine runs without it")
+        yield f"this image has no {service}: {instead}"
     if document.runs("nginx") and secrets.certificate is None:
         yield "there is no certificate yet: nginx begins with one that nobody has signed"

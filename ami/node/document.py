@@ -33,7 +33,10 @@ KNOWN_SERVICES: Final = frozenset(
         "prometheus",
     )
 )
-"""The services that this image can run; others in a document are logged and left out."""
+"""The services that this image can run; others in a document are logged and left out.
+
+Units and settings of the resolver and the feed are there: they join when the service has their commands.
+"""
 
 Role = Literal["node", "core", "redis", "monitoring", "load"]
 
@@ -159,8 +162,8 @@ class Document(Struct, frozen=True, kw_only=True, rename="kebab"):
         return tuple(service for service in self.services if service not in KNOWN_SERVICES)
 
     def runs(self, service: str) -> bool:
-        """Whether the machine is to run a service."""
-        return service in self.services
+        """Whether the machine is to run a service, and the image can."""
+        return service in self.services and service in KNOWN_SERVICES
 
 
 def decode(text: str | bytes) -> Document:

@@ -29,6 +29,9 @@ STOP_S: Final = 60.0
 Together with `LEAVE_DNS_S` it is well inside the five minutes that the group's hook gives.
 """
 
+WRITERS: Final = ("feed", "resolver", "ledger")
+"""What finishes after the users are gone, in this order."""
+
 Sleep = Callable[[float], None]
 
 
@@ -79,10 +82,9 @@ class Drain:
         self._complete()
 
     def _units(self) -> tuple[str, ...]:
-        """What has something to finish; a unit's own stop is a SIGTERM, on which it does."""
+        """What has something to finish, the journal last; a stop is a SIGTERM, on which each does."""
         api = (API_UNITS,) if self.document.runs("api") else ()
-        ledger = (UNIT_OF["ledger"],) if self.document.runs("ledger") else ()
-        return (*api, *ledger)
+        return (*api, *(UNIT_OF[service] for service in WRITERS if self.document.runs(service)))
 
     def _complete(self) -> None:
         group = self.document.group

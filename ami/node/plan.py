@@ -16,6 +16,8 @@ UNIT_OF: Final[Mapping[str, str]] = {
     "follow": "market-follow.service",
     "migrations": "market-migrate.service",
     "ledger": "market-ledger.service",
+    "resolver": "market-resolver.service",
+    "feed": "market-feed.service",
     "nginx": "nginx.service",
     "prometheus": "prometheus.service",
 }
@@ -40,6 +42,8 @@ ORDER: Final = (
     "follow",
     "migrations",
     "ledger",
+    "resolver",
+    "feed",
     "api",
     "nginx",
     "prometheus",

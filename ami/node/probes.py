@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import redis
-
 from ami.node.document import Document
 from ami.node.paths import SECRETS
 from ami.node.plan import UNIT_OF
@@ -24,6 +22,8 @@ TIMEOUT_S: Final = 5.0
 HERE: Final = "127.0.0.1"
 HTTPS_PORT: Final = 443
 HEALTH_PATH: Final = "/healthz"
+PROMETHEUS_PORT: Final = 9090
+READY_PATH: Final = "/-/ready"
 
 
 def probes(document: Document, disk: Disk, run: Run) -> Iterator[Probe]:
@@ -34,9 +34,11 @@ def probes(document: Document, disk: Disk, run: Run) -> Iterator[Probe]:
         user = "app" if document.redis.sentinels else None
         yield partial(answers, document.redis.read.port, disk.at(SECRETS / "redis-password"), user)
     if document.role != "node":
-        for service in ("sentinel", "ledger", "prometheus"):
+        for service in ("sentinel", "ledger", "resolver", "feed"):
             if document.runs(service):
                 yield partial(lives, UNIT_OF[service], run)
+    if document.runs("prometheus"):
+        yield ready
 
 
 def serves(name: str, port: int = HTTPS_PORT) -> str | None:
@@ -64,6 +66,9 @@ def serves(name: str, port: int = HTTPS_PORT) -> str | None:
 
 def answers(port: int, password_file: Path, user: str | None = None) -> str | None:
     """What a PING of the machine's own Redis says."""
+    # Only a Redis machine asks this: the others do without the client's memory.
+    import redis  # noqa: PLC0415
+
     try:
         password = password_file.read_text(encoding="utf-8").strip()
         with redis.Redis(
@@ -78,6 +83,20 @@ def answers(port: int, password_file: Path, user: str | None = None) -> str | No
     except (OSError, redis.RedisError) as error:
         return f"redis: {error}"
     return None
+
+
+def ready(port: int = PROMETHEUS_PORT) -> str | None:
+    """What Prometheus says of itself, which has to read what it kept before it answers."""
+    connection = http.client.HTTPConnection(HERE, port, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", READY_PATH)
+        response = connection.getresponse()
+        text = response.read(512).decode("utf-8", errors="replace").strip()
+    except (OSError, http.client.HTTPException) as error:
+        return f"prometheus: {str(error) or type(error).__name__}"
+    finally:
+        connection.close()
+    return None if response.status == http.HTTPStatus.OK else f"prometheus: {response.status} {text}"
 
 
 def lives(unit: str, run: Run) -> str | None:

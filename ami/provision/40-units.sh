@@ -4,7 +4,7 @@ off=(nginx.service redis-server.service redis-sentinel.service mariadb.service p
     e2scrub_all.timer)
 on=(systemd-networkd.service systemd-resolved.service chrony.service logrotate.timer
     unattended-upgrades.service apt-daily.timer apt-daily-upgrade.timer
-    isochrone-boot.service isochrone-growroot.service etc-isochrone-secrets.mount)
+    isochrone-boot.service isochrone-agent.service isochrone-growroot.service etc-isochrone-secrets.mount)
 for unit in "${off[@]}"; do
     systemctl disable --quiet "$unit" 2>/dev/null || true
 done

@@ -11,10 +11,20 @@ from pathlib import Path
 import pytest
 
 from ami.build import gpt, grub
+from ami.build.image import Image
 from ami.build.shell import BuildError
 
 IDENTITY = uuid.UUID("12345678-1234-5678-1234-567812345678")
 SECTORS = 64 * 2048
+
+
+def test_an_image_without_the_key_of_awss_agent_says_so_when_it_is_built(tmp_path: Path) -> None:
+    (note,) = Image(tmp_path).notes()
+    assert "Session Manager does not reach them" in note
+    key = tmp_path / "root/usr/share/isochrone/ssm-agent.asc"
+    key.parent.mkdir(parents=True)
+    key.touch()
+    assert Image(tmp_path).notes() == ()
 
 
 def laid() -> tuple[tuple[gpt.Partition, gpt.Partition], gpt.Table]:

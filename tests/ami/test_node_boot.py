@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import boto3
 import pytest
 
 from ami.errors import AmiError
-from ami.node import __main__ as entry
-from ami.node import address, drain, paths, sql_accounts
+from ami.node import address, paths, sql_accounts
 from ami.node.boot import Boot
 from ami.node.certificates import parse, self_signed
-from ami.node.document import DocumentError, decode
-from ami.node.imds import Imds, MetadataError
+from ami.node.document import decode
+from ami.node.imds import Imds
 from ami.node.sql_authorities import SqlAuthoritiesError, ensure
 from ami.node.system import Done
 from infra.flows import Role
 from tests.ami.node_fakes import (
     HOME,
-    INSTANCE,
     Metadata,
     Programs,
     account,
@@ -260,80 +256,3 @@ def test_without_the_authorities_sql_is_not_trusted(tmp_path: Path, answer: OSEr
     with pytest.raises(SqlAuthoritiesError, match="without them no SQL server is trusted"):
         ensure(disk(tmp_path)[0], fetch)
     assert not disk(tmp_path)[0].at(paths.SQL_AUTHORITIES).exists()
-
-
-def fail(error: AmiError) -> Any:
-    def command(stop: Event) -> None:
-        raise error
-
-    return command
-
-
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [(DocumentError("role: is missing;\n a: b"), entry.WRONG), (AmiError("x"), entry.FAILED)],
-)
-def test_the_console_has_one_line_and_no_traceback(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: AmiError, status: int
-) -> None:
-    monkeypatch.setattr(entry, "COMMANDS", {"boot": fail(error)})
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    assert entry.main(["boot"]) == status
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line == f"isochrone boot: this machine stays out of service: {' '.join(str(error).split())}"
-
-
-@pytest.mark.parametrize("command", ["health", "drain", "certificate", "targets"])
-def test_a_companion_of_a_machine_that_has_not_booted_says_so(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
-) -> None:
-    monkeypatch.setattr(entry, "DOCUMENT", tmp_path / "none.json")
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    assert entry.main([command]) == entry.WRONG
-    assert "the boot writes it" in capsys.readouterr().err
-
-
-class Told:
-    """A companion's machine, which is its own metadata service."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, root: Path, stack: str, role: Role) -> None:
-        self.disk, _ = disk(root)
-        self.run = Programs()
-        self.stop = Event()
-        monkeypatch.setattr(entry, "_told", lambda: decode(text(stack, role)))
-        monkeypatch.setattr(entry, "Imds", lambda: self)
-        monkeypatch.setattr(entry, "Disk", lambda: self.disk)
-        monkeypatch.setattr(entry, "run", self.run)
-        monkeypatch.setattr(entry, "POLL_S", 0)
-        monkeypatch.setattr(drain, "LEAVE_DNS_S", 0)
-
-    def instance_id(self) -> str:
-        return INSTANCE
-
-
-def test_a_machine_that_is_shut_down_leaves_dns_and_leaves_the_rest_to_systemd(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    machine = Told(monkeypatch, tmp_path, "geo-i", "node")
-    machine.stop.set()
-    entry.drain(machine.stop)
-    assert machine.disk.at(paths.DRAINING).exists()
-    assert machine.run.calls == []
-
-
-def test_a_machine_that_is_to_go_drains(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    machine = Told(monkeypatch, tmp_path, "geo-i", "node")
-    notices = iter([None, MetadataError("away"), "its group ends it"])
-
-    def leaving() -> str | None:
-        notice = next(notices)
-        if isinstance(notice, MetadataError):
-            raise notice
-        return notice
-
-    monkeypatch.setattr(machine, "leaving", leaving, raising=False)
-    completed: list[str] = []
-    monkeypatch.setattr(drain.Drain, "_complete", lambda self: completed.append(self.instance_id))
-    entry.drain(machine.stop)
-    assert machine.run.calls == ["systemctl stop market-api@*.service"]
-    assert completed == [INSTANCE]

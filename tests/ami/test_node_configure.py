@@ -10,14 +10,16 @@ from typing import Any
 import msgspec
 import pytest
 
+from ami.node import document as document_module
 from ami.node import paths
 from ami.node.certificates import self_signed
 from ami.node.configure import configure, rds_hosts
-from ami.node.document import Document, DocumentError
-from ami.node.plan import Plan
+from ami.node.document import KNOWN_SERVICES, Document, DocumentError
+from ami.node.plan import UNIT_OF, Plan
 from ami.node.secret_store import SecretError, SecretValues
 from ami.render import UnsafeValueError
 from infra.flows import Role
+from market.cli import app
 from market.settings import load
 from tests.ami.node_fakes import INSTANCE, SECRETS, document, machine, secrets
 
@@ -25,6 +27,13 @@ API = [f"market-api@{number}.service" for number in range(16)]
 REDIS = "redis-server.service"
 COMPANIONS = ["isochrone-health.service", "isochrone-drain.service", "isochrone-reporter.service"]
 CERTIFICATE = "isochrone-certificate.service"
+ROOTFS = Path(__file__).parents[2] / "ami" / "rootfs"
+SETTINGS_OF = {
+    "migrations": paths.MIGRATE_SETTINGS,
+    "ledger": paths.LEDGER_SETTINGS,
+    "resolver": paths.RESOLVER_SETTINGS,
+    "feed": paths.FEED_SETTINGS,
+}
 JOURNAL = ["market-migrate.service", "market-ledger.service"]
 
 
@@ -223,9 +232,35 @@ def test_prometheus_is_told_where_its_targets_are() -> None:
 
 def test_what_the_image_does_not_have_is_said() -> None:
     notes = " ".join(plan("geo-ii", "core").notes + plan("geo-ii", "monitoring").notes)
-    for service in ("resolver", "feed", "grafana"):
+    for service in ("resolver", "feed"):
         assert f"this image has no {service}: the machine runs without it" in notes
+    assert "this image has no grafana: Prometheus answers at 127.0.0.1:9090" in notes
     assert any("there is no certificate yet" in note for note in plan("geo-i", "node").notes)
+
+
+def test_a_resolver_and_a_feed_start_with_settings_of_their_own_once_the_image_can_run_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(document_module, "KNOWN_SERVICES", KNOWN_SERVICES | {"resolver", "feed"})
+    made = plan("geo-ii", "core")
+    assert list(made.units)[:4] == [*JOURNAL, "market-resolver.service", "market-feed.service"]
+    for path in (paths.RESOLVER_SETTINGS, paths.FEED_SETTINGS):
+        assert tomllib.loads(text(made, path))["sql-master"]["user"] == "market_reader"
+
+
+def test_the_image_runs_exactly_what_the_service_has_a_command_for() -> None:
+    commands = {info.name or info.callback.__name__ for info in app.registered_commands if info.callback}
+    for service, command in {
+        "migrations": "migrate",
+        "ledger": "ledger",
+        "resolver": "resolver",
+        "feed": "feed",
+    }.items():
+        assert (service in KNOWN_SERVICES) == (command in commands), (
+            f"{service}: bring ami.node.document.KNOWN_SERVICES up to what `market` can do"
+        )
+        unit = (ROOTFS / "etc/systemd/system" / UNIT_OF[service]).read_text()
+        assert f"/bin/market {command} --settings {SETTINGS_OF[service]}\n" in unit
 
 
 def test_a_document_for_another_region_is_refused() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import boto3
@@ -171,3 +173,27 @@ def test_a_redis_that_does_not_answer_is_a_problem(tmp_path: Path) -> None:
 
 def test_a_node_that_does_not_listen_is_a_problem() -> None:
     assert "refused" in (probes.serves("eu-west-1.play.market.example", port=1) or "")
+
+
+@pytest.mark.parametrize(("status", "problem"), [(200, None), (503, "prometheus: 503 not yet")])
+def test_prometheus_is_right_once_it_says_that_it_is_ready(status: int, problem: str | None) -> None:
+    class Prometheus(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = b"not yet" if self.path == "/-/ready" else b"another page"
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Prometheus) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            assert probes.ready(server.server_port) == problem
+        finally:
+            server.shutdown()
+            thread.join()
+    assert "refused" in (probes.ready(1) or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -25,14 +26,20 @@ class Authority:
         )
         self.pem = own.public_bytes(serialization.Encoding.PEM).decode()
 
-    def issue(self, names: tuple[str, ...]) -> str:
-        """A certificate for the names, and its key, as one PEM text."""
+    def issue(self, names: tuple[str, ...], addresses: tuple[str, ...] = ()) -> str:
+        """A certificate for the names and addresses, and its key, as one PEM text."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         certificate = (
             _builder(subject, self._name, key.public_key())
             .add_extension(
-                x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False
+                x509.SubjectAlternativeName(
+                    [
+                        *(x509.DNSName(name) for name in names),
+                        *(x509.IPAddress(ip_address(address)) for address in addresses),
+                    ]
+                ),
+                critical=False,
             )
             .sign(self._key, hashes.SHA256())
         )

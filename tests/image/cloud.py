@@ -7,7 +7,7 @@ import secrets
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,27 +17,59 @@ from moto.server import ThreadedMotoServer
 from infra.boot import Resolved, boot_settings
 from infra.boot_document import BootSettings, to_json
 from infra.flows import Role
+from infra.secret_names import SECRET_KEYS
 from infra.site import Site
 from infra.stackfile import load
-from tests.image import certificates
+from tests.image import certificates, group, metadata
 from tests.image.guest import ADDRESS, GATEWAY
 from tests.image.metadata import Metadata
 
 PORT: Final = 5000
 PROJECT: Final = Path(__file__).parents[2]
-SQL_HOST: Final = GATEWAY
 MOST_PROCESSES: Final = 2
 
-SDK_SETTINGS: Final = f"[default]\nendpoint_url = http://{GATEWAY}:{PORT}\nmax_attempts = 3\n"
-"""The shared configuration file of AWS's SDKs, by which a guest finds the stand-in."""
+SDK_SETTINGS: Final = f"""[default]
+endpoint_url = http://{GATEWAY}:{PORT}
+max_attempts = 3
+services = stand-ins
+[services stand-ins]
+auto_scaling =
+  endpoint_url = http://{GATEWAY}:{group.PORT}
+"""
+"""The shared configuration file of AWS's SDKs, by which a guest finds the stand-ins."""
 
 SDK_FILE: Final = "/root/.aws/config"
 
 
+def sql_host(region: str) -> str:
+    """The name of a region's SQL server, as AWS gives it."""
+    return f"market.abcdefghijkl.{region}.rds.amazonaws.com"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack of which machines are booted: its secrets, and who signs the certificates of its servers."""
+
+    site: Site
+    authority: certificates.Authority = field(default_factory=certificates.Authority)
+    values: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.values.update({key: secrets.token_urlsafe(32) for key in SECRET_KEYS})
+        play = self.site.play_name
+        self.values["tls-certificate"] = self.authority.issue((play, f"*.{play}"))
+
+
+def stack(name: str) -> Stack:
+    """A stack of the repository."""
+    return Stack(Site(load(name, PROJECT)))
+
+
 @dataclass(frozen=True)
 class Cloud:
-    """A running stand-in."""
+    """A running stand-in, and what the machine said to its group."""
 
+    group: group.Group
     endpoint: str = f"http://127.0.0.1:{PORT}"
 
     def client(self, service: str, region: str) -> Any:
@@ -50,6 +82,20 @@ class Cloud:
             aws_secret_access_key="test",
         )
 
+    def launch(self, region: str, address: str, **tags: str) -> str:
+        """An instance that the account has; its id."""
+        ec2 = self.client("ec2", region)
+        image = ec2.describe_images()["Images"][0]["ImageId"]
+        wanted = [{"Key": f"isochrone:{key}", "Value": value} for key, value in tags.items()]
+        found = ec2.run_instances(
+            ImageId=image,
+            MinCount=1,
+            MaxCount=1,
+            PrivateIpAddress=address,
+            TagSpecifications=[{"ResourceType": "instance", "Tags": wanted}],
+        )
+        return str(found["Instances"][0]["InstanceId"])
+
 
 @contextmanager
 def serving() -> Iterator[Cloud]:
@@ -60,52 +106,68 @@ def serving() -> Iterator[Cloud]:
     reset = urllib.request.Request(f"http://127.0.0.1:{PORT}/moto-api/reset", method="POST")
     urllib.request.urlopen(reset, timeout=10).close()  # noqa: S310 - the address is above
     try:
-        yield Cloud()
+        with group.serving() as told:
+            yield Cloud(told)
     finally:
         server.stop()
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine that the cloud knows: what it is told, and the values of its secrets."""
+    """A machine that the cloud knows: what it is told, and who it is."""
 
     metadata: Metadata
     settings: BootSettings
-    values: Mapping[str, str]
-    authority: str
+    stack: Stack
     instance_id: str
 
+    @property
+    def values(self) -> Mapping[str, str]:
+        """The values of the stack's secrets, by their keys."""
+        return self.stack.values
 
-def secret_values(names: tuple[str, ...], authority: certificates.Authority) -> dict[str, str]:
-    """A value for each secret, by the end of its name."""
-    found = {}
-    for name in names:
-        key = name.rsplit("/", 1)[-1]
-        found[key] = authority.issue(("play.market.example", "*.play.market.example"))
-        if key != "tls-certificate":
-            found[key] = secrets.token_urlsafe(32)
-    return found
+    @property
+    def authority(self) -> str:
+        """The certificate of who has signed the stack's."""
+        return self.stack.authority.pem
+
+    @property
+    def name(self) -> str:
+        """The name that users connect to."""
+        return self.settings.names.play
+
+    @property
+    def user_data(self) -> str:
+        """What it is told, as the text of its user data."""
+        return to_json(self.settings)
 
 
-def machine(cloud: Cloud, stack: str, role: Role, region: str) -> Machine:
-    """A machine of a stack, with what it needs: secrets, a group, public addresses."""
-    site = Site(load(stack, PROJECT))
-    resolved = Resolved(dict.fromkeys(site.regions, SQL_HOST), "Z0123456789ABC")
+def machine(cloud: Cloud, stack: Stack, role: Role, region: str, **changes: Any) -> Machine:
+    """A machine of a stack, with its secrets and addresses; `changes` are of what it is told."""
+    site = stack.site
+    resolved = Resolved({each: sql_host(each) for each in site.regions}, "Z0123456789ABC")
     settings = boot_settings(site, role, region, resolved)
     # The rest is as the stack has it; more processes than this only wait for an emulated processor.
-    settings = replace(settings, api_processes=min(settings.api_processes, MOST_PROCESSES))
-    authority = certificates.Authority()
-    values = secret_values(tuple(settings.secrets.read.values()), authority)
+    settings = replace(settings, api_processes=min(settings.api_processes, MOST_PROCESSES), **changes)
     keeper = cloud.client("secretsmanager", region)
-    for name in settings.secrets.read.values():
-        keeper.create_secret(Name=name, SecretString=values[name.rsplit("/", 1)[-1]])
-    ec2 = cloud.client("ec2", region)
-    image = ec2.describe_images()["Images"][0]["ImageId"]
-    instance = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+    for key, name in settings.secrets.read.items():
+        keeper.create_secret(Name=name, SecretString=stack.values[key])
+    instance = cloud.launch(region, ADDRESS, stack=settings.stack, role=role)
     if settings.address_pool is not None:
+        ec2 = cloud.client("ec2", region)
         for _ in range(2):
             allocation = ec2.allocate_address(Domain="vpc")["AllocationId"]
             tag = {"Key": settings.address_pool.tag, "Value": settings.address_pool.value}
             ec2.create_tags(Resources=[allocation], Tags=[tag])
-    metadata = Metadata(instance, region, ADDRESS, to_json(settings))
-    return Machine(metadata, settings, values, authority.pem, instance)
+    return Machine(Metadata(instance, region, ADDRESS, to_json(settings)), settings, stack, instance)
+
+
+@contextmanager
+def told(answers: Metadata) -> Iterator[None]:
+    """The machine's metadata service, until the end."""
+    server = metadata.serve(answers)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import socket
 import subprocess
+from typing import Final
 
 from tests.image.metadata import ADDRESS
+
+_CLONE_NEWNET: Final = 0x40000000
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def enter() -> None:
+    """Move this thread, and what it starts from now on, to a new namespace.
+
+    Test processes that run side by side each have their own: the same ports and addresses lead to their own
+    machines.
+    """
+    if _libc.unshare(_CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def prepare() -> str | None:
@@ -17,5 +33,10 @@ def prepare() -> str | None:
     if [name for _, name in socket.if_nameindex()] != ["lo"]:
         return "run these tests by `make test-image`, which gives them a network of their own"
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True, timeout=10)
-    subprocess.run(["ip", "addr", "replace", f"{ADDRESS}/32", "dev", "lo"], check=True, timeout=10)
+    add_address(ADDRESS)
     return None
+
+
+def add_address(address: str) -> None:
+    """Give this namespace an address that a guest finds by routing, as it finds a machine of its stack."""
+    subprocess.run(["ip", "addr", "replace", f"{address}/32", "dev", "lo"], check=True, timeout=10)

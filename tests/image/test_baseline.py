@@ -5,55 +5,40 @@ from __future__ import annotations
 import asyncio
 import http.client
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ami.node import paths
 from market.protocol import CloseCode
-from market.tokens import Signer
-from tests.image import cloud, metadata, user
-from tests.image.guest import Guest, kill, running
-from tests.service.client import JOIN, prediction
+from tests.image import cloud, machines, remains, user
+from tests.image.guest import Guest, kill
+from tests.image.machines import Host
 
 ROOTFS = Path(__file__).parents[2] / "ami" / "rootfs"
-NAME = "play.market.example"
+OFF_S = 120.0
+IN_MEMORY = (paths.SECRETS, paths.REDIS, paths.MARIADB_ACCOUNTS, paths.TLS, paths.DOCUMENT)
 SERVICES = ("nginx", "redis-server", "mariadb", "market-ledger", "market-api@0", "market-api@1")
 
 
 @pytest.fixture(scope="module")
-def node(own_network: None) -> Iterator[cloud.Machine]:
-    with cloud.serving() as aws:
-        machine = cloud.machine(aws, "baseline", "node", "eu-west-1")
-        server = metadata.serve(machine.metadata)
-        try:
-            yield machine
-        finally:
-            server.shutdown()
-            server.server_close()
+def aws(own_network: None) -> Iterator[cloud.Cloud]:
+    with cloud.serving() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def guest(
-    node: cloud.Machine, disk: Path, accel: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Guest]:
-    machine = Guest(
-        tmp_path_factory.mktemp("baseline"),
-        disk,
-        {user.HTTPS_PORT: 443, 18080: 80},
-        files={cloud.SDK_FILE: cloud.SDK_SETTINGS},
-        memory_mib=4096,
-        accelerator=accel,
-    )
-    with running(machine):
-        machine.settled()
-        yield machine
+def node(aws: cloud.Cloud) -> cloud.Machine:
+    stack = cloud.stack("baseline")
+    return cloud.machine(aws, stack, "node", stack.site.home)
 
 
-def token(node: cloud.Machine, who: str = "user-0") -> str:
-    """A token that holds already by the guest's clock, which nothing sets here."""
-    return Signer(node.values["token-key"]).issue(who, 7200, now_s=int(time.time()) - 300)
+@pytest.fixture(scope="module")
+def guest(node: cloud.Machine, host: Host) -> Iterator[Guest]:
+    with host.booted(node, memory_mib=4096) as running:
+        running.settled()
+        yield running
 
 
 def seed(guest: Guest) -> None:
@@ -61,13 +46,6 @@ def seed(guest: Guest) -> None:
         "/opt/isochrone/venv/bin/market seed --users 10 --balance 1000"
         " --settings /etc/isochrone/settings.toml"
     )
-
-
-async def _predict(node: cloud.Machine, who: str, number: int) -> int:
-    async with user.connected(NAME, token(node, who), node.authority) as client:
-        await client.ask(JOIN)
-        await client.ask(prediction(number))
-        return (await client.distribution_of(number)).predictions
 
 
 def test_the_system_runs_without_a_failed_unit(guest: Guest) -> None:
@@ -79,7 +57,7 @@ def test_a_user_connects_over_tls_predicts_and_gets_the_distribution(
     guest: Guest, node: cloud.Machine
 ) -> None:
     seed(guest)
-    assert asyncio.run(_predict(node, "user-0", 1)) == 1
+    assert asyncio.run(user.predict(node, "user-0", 1)) == 1
 
 
 def settings() -> list[tuple[str, str]]:
@@ -123,18 +101,24 @@ def test_a_service_that_is_killed_comes_back(guest: Guest, unit: str) -> None:
         ).split()[::-1]
         return True if state == "active" and pid not in ("0", before) else None
 
-    guest.until(f"{unit} is back", back, 60)
+    guest.until(f"{unit} is back", back)
 
 
-def test_secrets_are_in_memory_and_only_the_service_reads_them(guest: Guest, node: cloud.Machine) -> None:
-    assert guest.run("findmnt -no FSTYPE /etc/isochrone/secrets").strip() == "tmpfs"
+def test_everything_that_holds_a_secret_is_in_memory(guest: Guest) -> None:
+    for path in IN_MEMORY:
+        assert guest.run(f"findmnt -no FSTYPE --target {path}").strip() == "tmpfs"
+    assert guest.run("swapon --noheadings") == ""
+
+
+def test_only_the_service_reads_the_secrets(guest: Guest) -> None:
     listed = guest.run("stat -c '%a %G %n' /etc/isochrone/secrets/*").splitlines()
     assert listed
     assert all(line.startswith("640 market ") for line in listed)
-    for value in node.values.values():
-        secret = max(value.splitlines(), key=len)
-        found = guest.run(f"grep -rlF --exclude-dir=secrets -e '{secret}' /etc /var /opt /root || true")
-        assert found == ""
+
+
+def test_no_secret_is_in_the_logs(guest: Guest, node: cloud.Machine) -> None:
+    for key, value in remains.secrets(node.values).items():
+        assert guest.run(f"journalctl -o cat | grep -cF -e '{value.decode()}' || true").strip() == "0", key
 
 
 def test_nobody_logs_in_by_a_password_and_nothing_listens_for_it(guest: Guest) -> None:
@@ -148,36 +132,42 @@ def test_the_root_file_system_has_grown_to_the_volume(guest: Guest) -> None:
     assert size_mib > 0.9 * guest.size_gib * 1024
 
 
-def test_plain_http_is_sent_to_https(guest: Guest) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", 18080, timeout=20)
-    connection.request("GET", "/x", headers={"Host": NAME})
+def test_plain_http_is_sent_to_https(guest: Guest, node: cloud.Machine) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", machines.HTTP_PORT, timeout=20)
+    connection.request("GET", "/x", headers={"Host": node.name})
     response = connection.getresponse()
     connection.close()
-    assert (response.status, response.getheader("Location")) == (301, f"https://{NAME}/x")
+    assert (response.status, response.getheader("Location")) == (301, f"https://{node.name}/x")
 
 
 def test_a_reboot_brings_everything_back_with_its_data(guest: Guest, node: cloud.Machine) -> None:
     before = guest.run("cat /proc/sys/kernel/random/boot_id")
     keep = "mariadb -N -e 'select count(*) from market.predictions'"
-    guest.until("the ledger has written the prediction", lambda: guest.run(keep).strip() == "1" or None, 30)
+    guest.until("the ledger has written the prediction", lambda: guest.run(keep).strip() == "1" or None)
     node.metadata.asked.clear()
     guest.run("systemd-run --on-active=1 systemctl reboot")
 
     def again() -> bool | None:
-        return True if guest.run("cat /proc/sys/kernel/random/boot_id", timeout_s=5) != before else None
+        return True if guest.run("cat /proc/sys/kernel/random/boot_id", timeout_s=20) != before else None
 
     guest.until("the machine is back", again)
     assert guest.settled() == "running"
     assert "meta-data/instance-id" in node.metadata.asked
     assert guest.run(keep).strip() == "1"
-    assert asyncio.run(_predict(node, "user-1", 2)) == 2
+    assert asyncio.run(user.predict(node, "user-1", 2)) == 2
 
 
-def test_a_machine_that_is_told_to_go_sends_its_users_away(guest: Guest, node: cloud.Machine) -> None:
-    async def stay() -> int | None:
-        async with user.connected(NAME, token(node), node.authority) as client:
-            await client.ask(JOIN)
-            await asyncio.to_thread(guest.run, "systemctl stop --no-block 'market-api@*.service'")
-            return await client.closed()
+def test_a_machine_that_is_switched_off_sends_its_users_away(guest: Guest, node: cloud.Machine) -> None:
+    async def stay() -> user.Stay:
+        async with user.staying(node, "user-2") as stay:
+            await stay.acknowledges(1)
+            await asyncio.to_thread(guest.press_power_button, OFF_S)
+            await stay.ended()
+            return stay
 
-    assert asyncio.run(stay()) == CloseCode.GOING_AWAY
+    assert asyncio.run(stay()).code == CloseCode.GOING_AWAY
+
+
+def test_no_secret_is_on_the_disk_that_it_leaves_behind(guest: Guest, node: cloud.Machine) -> None:
+    assert not guest.running
+    assert remains.on_disk(guest.overlay, remains.secrets(node.values)) == []

@@ -1,0 +1,101 @@
+"""Machines that boot: a guest that is told who it is, with a way in at every port that a role may serve."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.image import cloud, user
+from tests.image.guest import Guest, running
+
+METRICS_PORT: Final = 19100
+REDIS_PORT: Final = 16379
+PROMETHEUS_PORT: Final = 19090
+HTTP_PORT: Final = 18080
+FORWARDS: Final = {
+    user.HTTPS_PORT: 443,
+    HTTP_PORT: 80,
+    METRICS_PORT: 9100,
+    REDIS_PORT: 6379,
+    PROMETHEUS_PORT: 9090,
+}
+COMPANIONS: Final = {"isochrone-health", "isochrone-drain", "isochrone-reporter"}
+"""What every machine runs once it has booted."""
+
+SERVICES: Final = "'nginx.*' 'redis-*' 'mariadb.*' 'prometheus*' 'grafana*' 'market-*' 'isochrone-*'"
+
+
+@dataclass(frozen=True)
+class Host:
+    """What guests are run on: the image, how, and a directory for each."""
+
+    disk: Path
+    accelerator: str
+    directory: Path
+
+    @contextmanager
+    def booted(
+        self, machine: cloud.Machine, files: Mapping[str, str] | None = None, *, memory_mib: int = 2048
+    ) -> Iterator[Guest]:
+        """A guest that is the machine, switched on, with `files` in it."""
+        directory = self.directory / f"{machine.settings.stack}-{machine.settings.role}"
+        directory.mkdir()
+        guest = Guest(
+            directory,
+            self.disk,
+            FORWARDS,
+            files={cloud.SDK_FILE: cloud.SDK_SETTINGS, **(files or {})},
+            memory_mib=memory_mib,
+            accelerator=self.accelerator,
+        )
+        with cloud.told(machine.metadata), running(guest):
+            yield guest
+
+
+def services(guest: Guest) -> set[str]:
+    """The services of any role that run, without their ends."""
+    states = "--state=active,activating,reloading"
+    listed = guest.run(f"systemctl list-units --type=service {states} --plain --no-legend {SERVICES}")
+    once = {"isochrone-boot", "isochrone-growroot"}
+    return {line.split()[0].removesuffix(".service") for line in listed.splitlines()} - once
+
+
+def says(guest: Guest, text: str) -> None:
+    """Wait until the machine's console has a text."""
+    guest.until(
+        f"its console says {text!r}", lambda: True if text in " ".join(guest.console.split()) else None
+    )
+
+
+def healthy(guest: Guest, aws: cloud.Cloud) -> None:
+    """Wait until the machine has told its group that it can serve, and nothing else."""
+    guest.until("it reports healthy", lambda: aws.group.health() or None)
+    assert aws.group.health() == ["Healthy"]
+
+
+def can_serve(guest: Guest) -> None:
+    """Wait until a machine without a group says so in its log."""
+    guest.until(
+        "it says that it can serve",
+        lambda: guest.run("journalctl -u isochrone-health -g 'can serve' -o cat") or None,
+    )
+
+
+def page(path: str, port: int = METRICS_PORT) -> str:
+    """What the machine answers on its private side."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
+        return str(answer.read().decode())
+
+
+def figure(guest: Guest, name: str) -> float:
+    """The value of a metric that has no labels, as soon as the machine tells it."""
+
+    def told() -> float | None:
+        lines = [line for line in page("/metrics").splitlines() if line.startswith(f"{name} ")]
+        return float(lines[0].rsplit(" ", 1)[1]) if lines else None
+
+    return guest.until(f"the machine tells {name}", told)
