@@ -320,10 +320,10 @@ class Lab:
         self._fill(balance)
         on_step("starting the service and nginx")
         apis = [api for m in self.machines.values() if m.api for api in service.start_apis(site, m, m.api)]
-        ledger = service.start_ledger(site)
+        home = [service.start_ledger(site), service.start_resolver(site), service.start_feed(site)]
         webs = [web_server.start(site, m, m.api) for m in self.machines.values() if m.api]
         follows = [service.start_follow(site, m) for m in self.machines.values() if m.follow]
-        self._processes += [*apis, ledger, *webs, *follows]
+        self._processes += [*apis, *home, *webs, *follows]
         on_step("waiting for the replicas and the service")
         self.wait_until_whole()
         self.check()

@@ -17,6 +17,8 @@ from lab.site import Process, Site
 RESTART_S: Final[Mapping[str, float]] = {
     "api": 1.0,
     "ledger": 2.0,
+    "resolver": 2.0,
+    "feed": 2.0,
     "redis": 1.0,
     "mariadb": 2.0,
     "nginx": 1.0,

@@ -27,16 +27,15 @@ KNOWN_SERVICES: Final = frozenset(
         "follow",
         "migrations",
         "ledger",
+        "resolver",
+        "feed",
         "api",
         "nginx",
         "certificate",
         "prometheus",
     )
 )
-"""The services that this image can run; others in a document are logged and left out.
-
-Units and settings of the resolver and the feed are there: they join when the service has their commands.
-"""
+"""The services that this image can run; others in a document are logged and left out."""
 
 Role = Literal["node", "core", "redis", "monitoring", "load"]
 

@@ -15,6 +15,8 @@ Suite = Literal["short", "all"]
 FAULTS: Final = (
     Fault("api-killed", "an API process of Sydney is killed", Kill("api-0", "far node"), short=True),
     Fault("ledger-killed", "the ledger is killed", Kill("ledger", "home machine"), short=True),
+    Fault("resolver-killed", "the resolver is killed", Kill("resolver", "home machine"), short=True),
+    Fault("feed-killed", "the feed is killed", Kill("feed", "home machine")),
     Fault("redis-master-killed", "the Redis master is killed", Kill("redis", "redis master"), short=True),
     Fault("redis-replica-killed", "Sydney's Redis is killed", Kill("redis", "redis replica"), short=True),
     Fault("sql-master-killed", "the MariaDB master is killed", Kill("mariadb", "sql master"), short=True),

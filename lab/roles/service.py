@@ -1,4 +1,4 @@
-"""The service's own processes: the API processes of a node, the ledger, and the operator's commands."""
+"""The service's own processes: those of a node and those at home, and the operator's commands."""
 
 from __future__ import annotations
 
@@ -86,6 +86,23 @@ def start_ledger(site: Site) -> Process:
     return site.start(
         machine, "ledger", [*MARKET, "ledger", "--settings", operator_settings(site, "market_ledger")]
     )
+
+
+def start_resolver(site: Site) -> Process:
+    """Starts the resolver without waiting for it."""
+    return site.start(
+        site.topology.home_machine,
+        "resolver",
+        [*MARKET, "resolver", "--settings", operator_settings(site, "market_reader")],
+    )
+
+
+def start_feed(site: Site) -> Process:
+    """Starts the feed without waiting for it."""
+    machine = site.topology.home_machine
+    where = socket_path(make_directory(site.disk(machine) / "operator") / "feed.sock")
+    settings = operator_settings(site, "market_reader")
+    return site.start(machine, "feed", [*MARKET, "feed", "--settings", settings, "--listen", where])
 
 
 def wait_until_serving(site: Site, process: Process) -> None:

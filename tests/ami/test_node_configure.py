@@ -34,7 +34,12 @@ SETTINGS_OF = {
     "resolver": paths.RESOLVER_SETTINGS,
     "feed": paths.FEED_SETTINGS,
 }
-JOURNAL = ["market-migrate.service", "market-ledger.service"]
+JOURNAL = [
+    "market-migrate.service",
+    "market-ledger.service",
+    "market-resolver.service",
+    "market-feed.service",
+]
 
 
 def plan(stack: str, role: Role, region: str = "eu-west-1", **changes: Any) -> Plan:
@@ -243,7 +248,7 @@ def test_a_resolver_and_a_feed_start_with_settings_of_their_own_once_the_image_c
 ) -> None:
     monkeypatch.setattr(document_module, "KNOWN_SERVICES", KNOWN_SERVICES | {"resolver", "feed"})
     made = plan("geo-ii", "core")
-    assert list(made.units)[:4] == [*JOURNAL, "market-resolver.service", "market-feed.service"]
+    assert list(made.units)[:4] == JOURNAL
     for path in (paths.RESOLVER_SETTINGS, paths.FEED_SETTINGS):
         assert tomllib.loads(text(made, path))["sql-master"]["user"] == "market_reader"
 

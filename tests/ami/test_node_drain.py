@@ -68,15 +68,21 @@ def test_a_core_finishes_its_batch(tmp_path: Path, hook: Stubber) -> None:
     going = Going(tmp_path, "geo-i", "core")
     hook.add_response("complete_lifecycle_action", {}, completed("isochrone-geo-i-core-eu-west-1"))
     going.drain.leave("its group ends it")
-    assert going.run.calls == ["systemctl stop market-ledger.service"]
+    assert going.run.calls == [
+        "systemctl stop market-feed.service",
+        "systemctl stop market-resolver.service",
+        "systemctl stop market-ledger.service",
+    ]
 
 
 def test_the_baselines_node_drains_its_journal_last(tmp_path: Path, hook: Stubber) -> None:
     going = Going(tmp_path, "baseline", "node")
     hook.add_response("complete_lifecycle_action", {}, completed("isochrone-baseline-node-eu-west-1"))
     going.drain.leave("its group ends it")
-    assert going.run.calls[-2:] == [
+    assert going.run.calls[-4:] == [
         "systemctl stop market-api@*.service",
+        "systemctl stop market-feed.service",
+        "systemctl stop market-resolver.service",
         "systemctl stop market-ledger.service",
     ]
 

@@ -28,6 +28,8 @@ WITH_A_CHILD = ["sh", "-c", "sleep 1000 & wait"]
 UNITS = {
     "api": "market-api@",
     "ledger": "market-ledger",
+    "resolver": "market-resolver",
+    "feed": "market-feed",
     "redis": "redis-server",
     "mariadb": "mariadb",
     "nginx": "nginx",

@@ -104,7 +104,6 @@ def test_counters_rise_by_what_the_databases_serve(
     assert after[2] >= before[2] + 2
 
 
-
 def test_migrate_takes_no_step_twice(start: Start, settings: Settings, sql: pymysql.cursors.Cursor) -> None:
     owner = msgspec.structs.replace(settings.sql_master, user="market_migrate")
     output(start, "migrate", msgspec.structs.replace(settings, sql_master=owner))
