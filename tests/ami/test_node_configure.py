@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from ami.node import document as document_module
 from ami.node import paths
 from ami.node.certificates import self_signed
 from ami.node.configure import configure, rds_hosts
@@ -40,6 +39,14 @@ JOURNAL = [
     "market-resolver.service",
     "market-feed.service",
 ]
+
+
+JOURNAL_SETTINGS = {
+    paths.LEDGER_SETTINGS,
+    paths.MIGRATE_SETTINGS,
+    paths.RESOLVER_SETTINGS,
+    paths.FEED_SETTINGS,
+}
 
 
 def plan(stack: str, role: Role, region: str = "eu-west-1", **changes: Any) -> Plan:
@@ -79,8 +86,7 @@ def test_a_machine_starts_what_it_is_for_data_first(stack: str, role: Role, unit
             "node",
             {
                 paths.API_SETTINGS,
-                paths.LEDGER_SETTINGS,
-                paths.MIGRATE_SETTINGS,
+                *JOURNAL_SETTINGS,
                 paths.REDIS,
                 paths.MARIADB,
                 paths.MARIADB_ACCOUNTS,
@@ -90,7 +96,7 @@ def test_a_machine_starts_what_it_is_for_data_first(stack: str, role: Role, unit
         ),
         ("geo-i", "node", {paths.API_SETTINGS, paths.NGINX, paths.CERTIFICATE}),
         ("geo-ii", "node", {paths.API_SETTINGS, paths.REDIS, paths.NGINX, paths.CERTIFICATE}),
-        ("geo-ii", "core", {paths.LEDGER_SETTINGS, paths.MIGRATE_SETTINGS}),
+        ("geo-ii", "core", JOURNAL_SETTINGS),
         ("geo-ii", "redis", {paths.REDIS}),
         ("geo-ii", "monitoring", {paths.PROMETHEUS}),
     ],
@@ -236,19 +242,13 @@ def test_prometheus_is_told_where_its_targets_are() -> None:
 
 
 def test_what_the_image_does_not_have_is_said() -> None:
-    notes = " ".join(plan("geo-ii", "core").notes + plan("geo-ii", "monitoring").notes)
-    for service in ("resolver", "feed"):
-        assert f"this image has no {service}: the machine runs without it" in notes
+    notes = " ".join(plan("geo-ii", "monitoring").notes)
     assert "this image has no grafana: Prometheus answers at 127.0.0.1:9090" in notes
     assert any("there is no certificate yet" in note for note in plan("geo-i", "node").notes)
 
 
-def test_a_resolver_and_a_feed_start_with_settings_of_their_own_once_the_image_can_run_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(document_module, "KNOWN_SERVICES", KNOWN_SERVICES | {"resolver", "feed"})
+def test_a_resolver_and_a_feed_have_settings_of_their_own() -> None:
     made = plan("geo-ii", "core")
-    assert list(made.units)[:4] == JOURNAL
     for path in (paths.RESOLVER_SETTINGS, paths.FEED_SETTINGS):
         assert tomllib.loads(text(made, path))["sql-master"]["user"] == "market_reader"
 
@@ -265,7 +265,7 @@ def test_the_image_runs_exactly_what_the_service_has_a_command_for() -> None:
             f"{service}: bring ami.node.document.KNOWN_SERVICES up to what `market` can do"
         )
         unit = (ROOTFS / "etc/systemd/system" / UNIT_OF[service]).read_text()
-        assert f"/bin/market {command} --settings {SETTINGS_OF[service]}\n" in unit
+        assert f"/bin/market {command} --settings {SETTINGS_OF[service]}" in unit
 
 
 def test_a_document_for_another_region_is_refused() -> None:

@@ -76,8 +76,8 @@ def test_other_user_data_is_refused(told: str | bytes) -> None:
 
 
 def test_a_service_that_the_image_does_not_have_is_no_mistake() -> None:
-    read = document("geo-i", "core")
-    assert read.unknown_services == ("resolver", "feed")
+    read = document("geo-i", "monitoring")
+    assert read.unknown_services == ("grafana",)
     assert not set(read.unknown_services) & KNOWN_SERVICES
 
 

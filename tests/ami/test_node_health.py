@@ -149,7 +149,7 @@ def test_the_only_copy_of_the_data_is_on_the_baselines_node_and_the_redis_machin
 
 @pytest.mark.parametrize(
     ("stack", "role", "count"),
-    [("geo-ii", "node", 1), ("geo-ii", "core", 1), ("geo-ii", "redis", 1), ("geo-ii", "monitoring", 1)],
+    [("geo-ii", "node", 1), ("geo-ii", "core", 3), ("geo-ii", "redis", 1), ("geo-ii", "monitoring", 1)],
 )
 def test_every_machine_has_something_that_has_to_be_right(
     stack: str, role: Role, count: int, tmp_path: Path
@@ -159,7 +159,7 @@ def test_every_machine_has_something_that_has_to_be_right(
 
 def test_a_unit_that_does_not_run_is_named(tmp_path: Path) -> None:
     run = Programs({"systemctl is-active": Done(3, "failed")})
-    (probe,) = probes.probes(document("geo-ii", "core"), disk(tmp_path)[0], run)
+    probe, *_ = probes.probes(document("geo-ii", "core"), disk(tmp_path)[0], run)
     assert probe() == "market-ledger.service is failed"
     assert run.calls == ["systemctl is-active market-ledger.service"]
 
