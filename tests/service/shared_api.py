@@ -35,14 +35,15 @@ def settings_without_sql(
 
 
 @contextlib.contextmanager
-def running_api(settings: Settings, directory: Path) -> Iterator[Server]:
+def running_api(settings: Settings, directory: Path, listen: str | None = None) -> Iterator[Server]:
     """An API process that many tests share."""
     with tempfile.TemporaryDirectory(dir=directory) as own:
         file, path = Path(own) / "settings.toml", Path(own) / "api.sock"
         file.write_text(toml(settings), encoding="utf-8")
-        argv = [sys.executable, "-m", "market.cli", "api", "--settings", str(file), "--listen", str(path)]
+        argv = [sys.executable, "-m", "market.cli", "api", "--settings", str(file)]
+        argv += ["--listen", listen or str(path)]
         with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as process:
-            server = Server(Command(process), path)
+            server = Server(Command(process), path, listen)
             try:
                 until(server.healthy, f"the api: {server.command.log()}")
                 yield server

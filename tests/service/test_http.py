@@ -8,8 +8,10 @@ import json
 import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given
@@ -23,15 +25,18 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from market.connection_settings import Limits
 from market.handlers import HANDLERS
 from market.http.openapi import document
 from market.http.routes import ROUTES
 from market.http.statuses import status_of
 from market.protocol import ErrorCode, JoinGame, LeaveGame
-from market.settings import Settings
-from market.tokens import Signer
+from market.seed import seed
+from market.settings import Settings, SqlEndpoint
+from market.tokens import Signer, load_signer
 from tests.service.client import JOIN, connected, prediction
-from tests.service.conftest import Client, Serve, free_port
+from tests.service.conftest import Client, RedisServer, Serve, free_port
+from tests.service.shared_api import running_api, settings_without_sql
 
 CHECKS = [
     not_a_server_error,
@@ -63,12 +68,27 @@ class Http:
         return response.status, json.loads(text), response.headers
 
 
-@pytest.fixture
-def api(serve: Serve, settings: Settings, market: Client, signer: Signer) -> Iterator[Http]:
+@pytest.fixture(scope="module")
+def api(
+    directory: Path,
+    master: RedisServer,
+    mariadb: SqlEndpoint,
+    password_file: Path,
+    token_key_file: Path,
+) -> Iterator[Http]:
+    """A process that all tests share; the tokens are those of one user, who has 1,000."""
+    sql = msgspec.structs.replace(mariadb, user="market_ledger")
+    settings = msgspec.structs.replace(
+        settings_without_sql(master, password_file, token_key_file, limits=Limits(requests_per_user_per_s=0)),
+        sql_master=sql,
+        sql_read=sql,
+        flush_interval_ms=300,
+    )
+    seed(settings, users=10, balance=1000)
     port = free_port()
-    server = serve(settings, listen=f"127.0.0.1:{port}")
-    yield Http(port, signer.issue("user-1", 60))
-    assert server.alive()
+    with running_api(settings, directory, listen=f"127.0.0.1:{port}") as server:
+        yield Http(port, load_signer(str(token_key_file)).issue("user-1", 600))
+        assert server.alive()
 
 
 PREDICTIONS = "/v2/games/match-1/pools/winner/predictions"
@@ -187,7 +207,7 @@ def test_the_server_does_what_its_description_says(api: Http) -> None:
 
 def _examine(strategy: Any, token: str) -> None:
     @hypothesis_settings(
-        max_examples=8,
+        max_examples=5,
         derandomize=True,
         deadline=None,
         suppress_health_check=list(HealthCheck),
