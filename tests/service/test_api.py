@@ -200,11 +200,12 @@ def test_a_prediction_takes_one_command_at_the_master(
             await client.ask(prediction(0))
             await client.distribution(1)
             market.slowlog_reset()
+            market.config_set("slowlog-max-len", 2000)
             market.config_set("slowlog-log-slower-than", 0)
             try:
                 for number in range(1, 21):
                     await client.ask(prediction(number))
-                entries: Any = market.slowlog_get(1000)
+                entries: Any = market.slowlog_get(2000)
             finally:
                 market.config_set("slowlog-log-slower-than", 10_000)
         commands = [entry["command"].split()[:2] for entry in entries]
