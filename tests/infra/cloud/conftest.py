@@ -39,3 +39,10 @@ def world() -> Iterator[World]:
     """An account that is in use already."""
     with open_world() as world:
         yield world
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A whole stack is declared in the first test of a file, which takes longer than others may."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(240))
