@@ -162,7 +162,7 @@ def document(redis_port: int, metrics_port: int, **changes: Any) -> dict[str, An
         "services": ["redis", "ledger", "feed"],
         "api-processes": 0,
         "names": {"domain": "a.example", "play": "play.a.example", "regional": "eu.play.a.example"},
-        "redis": {"runs": "master", "master": here, "read": here, "sentinels": []},
+        "redis": {"runs": "master", "master": here, "read": here, "sentinels": [], "append-sync": "everysec"},
         "sql": {"master": here, "read": here, "users": {}},
         "secrets": {"read": {}, "write": {}},
         "certificate": None,

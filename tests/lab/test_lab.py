@@ -155,7 +155,7 @@ def test_there_is_a_token_for_every_user_and_only_root_can_read_them(geo_ii: Lab
 
 def test_no_secret_is_on_a_command_line_in_an_environment_or_a_log(geo_ii: Lab) -> None:
     hidden = [p.read_bytes().strip() for p in (geo_ii.ca_file.parents[1] / "secrets").iterdir()]
-    assert len(hidden) == 6
+    assert len(hidden) == 9
     seen = [
         read_bytes(Path(f"/proc/{pid}/{file}"))
         for pids in geo_ii.pids().values()
