@@ -20,8 +20,6 @@ from market.store import UnavailableError
 
 T = TypeVar("T")
 
-_UNUSABLE: Final = frozenset((b"s_down", b"o_down", b"disconnected"))
-
 TIMEOUT_S: Final = 1.0
 """How long a Sentinel may take to be reached, and again to answer."""
 
@@ -48,10 +46,10 @@ def find_master(endpoint: RedisEndpoint) -> Server:
 
 
 def find_down(endpoint: RedisEndpoint, master: Server) -> frozenset[Server]:
-    """The servers of which most Sentinels say that they follow `master` and are down or cannot be reached.
+    """The servers of which most Sentinels say that they follow `master` and are down.
 
-    Those of which it is said are not promoted: a Sentinel needs the votes of most of them, and takes none
-    that it does not reach itself.
+    Those of which it is said are not promoted: a Sentinel needs the votes of most of them. That they have no
+    connection to it says nothing: a server that is being promoted ends all that it has.
 
     Raises:
         UnavailableError: when another server is the master now.
@@ -99,5 +97,5 @@ def _down(client: redis.Redis, service: str) -> frozenset[Server]:
     return frozenset(
         (replica[b"ip"].decode(), int(replica[b"port"]))
         for replica in replicas
-        if _UNUSABLE.intersection(replica[b"flags"].split(b","))
+        if b"s_down" in replica[b"flags"].split(b",")
     )
