@@ -89,8 +89,14 @@ def test_everything_that_was_asked_is_in_the_log_at_once_and_once(
     assert command.process.stdout is not None
     assert [json.loads(line) for line in command.process.stdout] == lines
 
+    assert server.get("/v2/games")[0] == 401
     assert end(server.command.process) == 0
     everybody = dumped(settings)
+    assert [(line["type"], line["code"]) for line in everybody if line["user"] is None] == [
+        ("process_started", 0),
+        ("list_games", ErrorCode.UNAUTHENTICATED),
+        ("process_stopped", 0),
+    ]
     assert [line.get("type") for line in everybody[:: len(everybody) - 1]] == [
         "process_started",
         "process_stopped",
