@@ -148,9 +148,7 @@ def main() -> None:
         with market(directory) as (settings, master, _), contextlib.closing(master.client()) as client:
             root = pymysql.connect(unix_socket=str(directory / "mariadb.sock"), user="root", autocommit=True)
             with contextlib.closing(root), root.cursor() as cursor:
-                cursor.execute("SELECT             servers = {"redis": master.process.pid, **mariadb}
-            audits(settings, directory, servers, options.requests, options.per_s)
-GLOBAL.pid_file")
+                cursor.execute("SELECT @@GLOBAL.pid_file")
                 file = Path(str((cursor.fetchone() or ("",))[0]))
                 mariadb = {"mariadb": int(file.read_text(encoding="ascii"))}
                 drains(settings, client, cursor, mariadb, options.entries)
