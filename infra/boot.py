@@ -154,7 +154,7 @@ def _sql(site: Site, role: Role, region: str, resolved: Resolved) -> SqlPeers | 
     if role == steward(architecture):
         return SqlPeers(master, master, accounts)
     read_region = architecture.sql_placement.reads_from[region]
-    return SqlPeers(None, Endpoint(resolved.sql_hosts[read_region], SQL_PORT), accounts)
+    return SqlPeers(master, Endpoint(resolved.sql_hosts[read_region], SQL_PORT), accounts)
 
 
 def _secret_names(site: Site, keys: tuple[SecretKey, ...]) -> Mapping[SecretKey, str]:

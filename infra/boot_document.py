@@ -69,7 +69,7 @@ class RedisPeers:
 
 @dataclass(frozen=True)
 class SqlPeers:
-    """The SQL servers that a machine uses: `master` if it writes history, `read` the one it reads from.
+    """The SQL servers that a machine uses: `read` for what it can, `master` for what only that has.
 
     `users` are the accounts there, by the key of the secret that holds their password.
     """

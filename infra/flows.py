@@ -105,6 +105,8 @@ def _flows(a: Architecture) -> Iterator[Flow]:
         if a.sql.placement != "node":
             reads_from = Place("sql", a.sql_placement.reads_from[region])
             yield Flow(node, reads_from, SQL_PORT, "reads of history")
+            if reads_from.region != a.home:
+                yield Flow(node, Place("sql", a.home), SQL_PORT, "reads of history that the replica lacks")
     if a.core and a.redis.placement != "node":
         yield Flow(core, home_redis, REDIS_PORT, "draining the journal")
         if a.redis.standbys:

@@ -136,7 +136,7 @@ def _market(document: Document, redis: RedisPeers, sql: SqlPeers, machine: Machi
 def _settings(
     document: Document, redis: RedisPeers, sql: SqlPeers, machine: Machine, account: str, *, follows: bool
 ) -> str:
-    """The settings of a process that has one SQL account; one that writes no history is told of no master."""
+    """The settings of a process that has one SQL account, whichever of the servers it asks."""
 
     def endpoint(server: Endpoint, key: str) -> render.SqlEndpoint:
         if key not in sql.users:

@@ -70,7 +70,7 @@ class RedisPeers(Struct, frozen=True, rename="kebab"):
 
 
 class SqlPeers(Struct, frozen=True, rename="kebab"):
-    """The SQL servers that the machine uses: `master` if it writes history; `users` by the secret's key."""
+    """The SQL servers that the machine uses; without `master`, `read` is all. `users` by the secret's key."""
 
     master: Endpoint | None
     read: Endpoint

@@ -27,6 +27,7 @@ from market.protocol import (
     ClosePool,
     CreateGame,
     Deposit,
+    ErrorCode,
     OpenPool,
     PlaceOrder,
     PlacePrediction,
@@ -36,6 +37,7 @@ from market.protocol import (
     ResolvePool,
     SetGameStatus,
     SubmitEvent,
+    SubmitEvents,
     VoidPool,
     encode,
 )
@@ -55,6 +57,13 @@ BATCHES_AT_ONCE: Final = 16
 MAX_GATHERED: Final = 20_000
 """Commands that wait for the journal before the process takes no more requests: some 5 MB."""
 
+FULL: Final = Failure(
+    ErrorCode.TOO_MANY_REQUESTS,
+    "the server takes nothing for now and nothing was done; repeat it later",
+    1000,
+)
+"""What a request is told that cannot be noted."""
+
 JOURNALLED: Final[frozenset[type[Request]]] = frozenset(
     (
         PlacePrediction,
@@ -69,7 +78,7 @@ JOURNALLED: Final[frozenset[type[Request]]] = frozenset(
 )
 """Requests whose entry in the journal says all, when they were carried out."""
 WRITES: Final[frozenset[type[Request]]] = JOURNALLED | frozenset(
-    (CreateGame, SetGameStatus, OpenPool, ClosePool, ResolvePool, VoidPool, SubmitEvent)
+    (CreateGame, SetGameStatus, OpenPool, ClosePool, ResolvePool, VoidPool, SubmitEvent, SubmitEvents)
 )
 """Requests that change something."""
 

@@ -279,6 +279,7 @@ class Connection(asyncio.Protocol):
                     raise TokenError("show one token: Authorization: Bearer TOKEN")
                 self.session.identify(token.strip())
         except TokenError as error:
+            self._api.audit.note_read("", "authenticate", error.code)
             return refused(self._wire, error)
         return response
 

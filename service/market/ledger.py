@@ -25,6 +25,7 @@ from market.journal import Place
 from market.ledger_delivery import Delivered, Delivery
 from market.redis_client import check_master, redis_client
 from market.settings import MarketError, Settings
+from market.sql_history import position
 from market.store import UnavailableError
 
 _log = logging.getLogger(__name__)
@@ -101,6 +102,8 @@ class Ledger:
     def _work(self, client: redis.Redis, connection: Connection[Any]) -> Iterator[int]:
         """Deliver batch after batch; yields how many entries each had."""
         with closing(Delivery(client, connection, self._settings)) as delivery:
+            self._noted = None
+            yield from self._write_again(client, connection, delivery)
             while entries := self._read(client, "0", None):  # what this consumer had read before it died
                 delivery.begin(entries)
                 delivery.finish()
@@ -123,6 +126,19 @@ class Ledger:
                         return
                     self._stop.wait(BATCH_PAUSE_S)
             delivery.finish()
+
+    def _write_again(
+        self, client: redis.Redis, connection: Connection[Any], delivery: Delivery
+    ) -> Iterator[int]:
+        """What was delivered after SQL's position: its host may have failed and lost the last commits.
+
+        What survives of SQL's log is its beginning, so that the position is true whatever was lost.
+        """
+        place = position(connection)
+        for entries in ledger_upkeep.delivered_since(client, place, self._settings.ledger_batch_rows):
+            delivery.begin(entries, again=True)
+            yield len(entries)
+        delivery.finish()
 
     def _take_over(self, client: redis.Redis, delivery: Delivery) -> Iterator[int]:
         """What other consumers read and hold for too long."""

@@ -40,8 +40,8 @@ class Delivery:
         """Wait until nothing uses the connections any more; what was not finished will be delivered again."""
         self._thread.shutdown(cancel_futures=True)
 
-    def begin(self, delivered: Sequence[Delivered]) -> None:
-        """Finish the last batch and begin to write the next.
+    def begin(self, delivered: Sequence[Delivered], *, again: bool = False) -> None:
+        """Finish the last batch and begin to write the next; `again` says that it was acknowledged before.
 
         What the standbys lack may be lost yet: SQL is to know only what stays.
 
@@ -51,10 +51,10 @@ class Delivery:
         entries, rejected = [], []
         for entry_id, fields in delivered:
             entry = read_entry(entry_id, fields)
-            if entry is None:
-                rejected.append((entry_id, fields))
-            else:
+            if entry is not None:
                 entries.append(entry)
+            elif not again:
+                rejected.append((entry_id, fields))
         self.finish()
         if delivered:
             await_standbys(self._client, self._settings)

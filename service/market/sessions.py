@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from market import calls
+from market.audit import FULL
 from market.frames import text_frame
 from market.handlers import HANDLERS, events, handle
 from market.limiter import in_ms
@@ -116,7 +117,7 @@ class Session:
     def _dispatch(self, message: ClientMessage) -> None:
         if self._api.audit.is_full:
             self._api.audit.refused += 1
-            self._fail(message.id, failure(ErrorCode.TOO_MANY_REQUESTS))
+            self._fail(message.id, FULL)
         elif wait_s := self._api.limiter.request(self.identity, self._connection.address):
             self._refuse(message, ErrorCode.RATE_LIMITED, "ask less often", in_ms(wait_s))
         elif isinstance(message, Authenticate):

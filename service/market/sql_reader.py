@@ -43,6 +43,7 @@ class SqlReader:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._waiting = 0
         self._threads: list[threading.Thread] = []
+        self._failing: set[Server] = set()
 
     def start(self) -> None:
         """Begin to take reads; connects with the first."""
@@ -90,7 +91,7 @@ class SqlReader:
         except (pymysql.MySQLError, OSError, MarketError) as error:
             self._close(job.server, connections)
             if fresh or isinstance(error, pymysql.ProgrammingError):
-                return _unavailable(error)
+                return self._unavailable(job.server, error)
         except Exception:
             self._close(job.server, connections)
             _log.exception("a read of SQL failed")
@@ -99,14 +100,25 @@ class SqlReader:
             return self._try(job, connections)
         except (pymysql.MySQLError, OSError, MarketError) as error:
             self._close(job.server, connections)
-            return _unavailable(error)
+            return self._unavailable(job.server, error)
+
+    def _unavailable(self, server: Server, error: Exception) -> Failure:
+        """What a reader is told; the log has the first failure of many."""
+        if server not in self._failing:
+            self._failing.add(server)
+            _log.warning("the %s SQL server cannot be read: %s", server, error)
+        return failure(ErrorCode.UNAVAILABLE)
 
     def _try(self, job: _Job, connections: dict[Server, Connection[Any]]) -> Any:
         if job.server not in connections:
             connection = sql.connect(self._endpoints[job.server], reply_timeout_s=REPLY_TIMEOUT_S)
             connections[job.server] = connection
             _limit_statements(connection)
-        return job.read(connections[job.server])
+        result = job.read(connections[job.server])
+        if job.server in self._failing:
+            self._failing.discard(job.server)
+            _log.info("the %s SQL server can be read again", job.server)
+        return result
 
     def _close(self, server: Server, connections: dict[Server, Connection[Any]]) -> None:
         connection = connections.pop(server, None)
@@ -123,11 +135,6 @@ class _Job:
         self.read = read
         self.answered = answered
         self.asked_s = time.monotonic()
-
-
-def _unavailable(error: Exception) -> Failure:
-    _log.warning("SQL cannot be read: %s", error)
-    return failure(ErrorCode.UNAVAILABLE)
 
 
 def _limit_statements(connection: Connection[Any]) -> None:

@@ -99,7 +99,6 @@ MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.JOURNAL_FULL: "the journal is full for now and nothing was done; repeat the request later",
     ErrorCode.POOL_CLOSED: "the pool takes no more predictions",
     ErrorCode.KEY_REUSED: "this key was used before, for something else or what has ended; take a new key",
-    ErrorCode.TOO_MANY_REQUESTS: "the server takes no more for now and nothing was done; repeat it later",
     ErrorCode.INSUFFICIENT_FUNDS: "the stake is more than the balance",
     ErrorCode.UNAVAILABLE: "the data cannot be reached; repeat the request with the same key",
     ErrorCode.INTERNAL: "the server failed; repeat the request with the same key",
@@ -107,7 +106,6 @@ MESSAGES: Final[dict[ErrorCode, str]] = {
 
 RETRY_AFTER_MS: Final[dict[ErrorCode, int]] = {
     ErrorCode.JOURNAL_FULL: 2000,
-    ErrorCode.TOO_MANY_REQUESTS: 1000,
 }
 """How long to wait before the request is repeated, where that helps."""
 

@@ -125,10 +125,10 @@ def test_a_node_reads_history_where_the_placement_says(stack: str, region: str, 
     assert document(stack, "node", region)["sql"]["read"] == {"host": host, "port": SQL_PORT}
 
 
-def test_only_who_writes_history_is_told_the_master_and_its_accounts() -> None:
+def test_only_who_writes_history_is_told_the_accounts_for_it() -> None:
     node, core = document("geo-ii", "node")["sql"], document("geo-ii", "core")["sql"]
     baseline = document("baseline", "node")["sql"]
-    assert node["master"] is None
+    assert node["master"]["host"] == "sql.eu-west-1.example"
     assert list(node["users"]) == ["sql-reader"]
     assert core["master"]["host"] == "sql.eu-west-1.example"
     assert list(core["users"]) == list(baseline["users"]) == ["sql-admin", "sql-ledger", "sql-reader"]

@@ -140,6 +140,26 @@ def test_a_prediction_in_sydney_becomes_a_row_on_the_sql_replica_in_singapore(ge
         assert list(cursor.fetchall()) == [{"stake": 70}]
 
 
+def test_what_was_done_in_sydney_is_in_the_lists_and_in_the_audit_log_at_once(
+    geo_ii: Lab, root: Path
+) -> None:
+    place = {"type": "place_prediction", "game": "match-1", "pool": "winner", "option": 0, "key": "k-a"}
+    requests = ({"type": "join_game", "game": "match-1"}, place | {"stake": 5}, {"type": "list_transactions"})
+    _, (_, placed, listed) = converse(geo_ii, "ap-southeast-2", *requests, user=2)
+    assert [each["journal_id"] for each in listed["transactions"]] == [placed["journal_id"]]
+    dump = subprocess.run(
+        [Path(sys.executable).with_name("isochrone"), "audit", "dump", "--user", "user-2",
+         "--name", geo_ii.state.name, "--state-dir", str(root)],
+        cwd=PROJECT,
+        capture_output=True,
+        check=True,
+        text=True,
+    )  # fmt: skip
+    lines = [json.loads(line) for line in dump.stdout.splitlines()]
+    assert [each["journal_id"] for each in lines if each["kind"] == "prediction"] == [placed["journal_id"]]
+    assert [each["type"] for each in lines if each["kind"] == "command"] == ["join_game", "list_transactions"]
+
+
 @pytest.mark.parametrize("region", ["ap-southeast-2", "sa-east-1", "eu-west-1"])
 def test_a_user_reaches_the_node_of_the_region_by_name_through_tls(geo_ii: Lab, region: str) -> None:
     reached, (games,) = converse(geo_ii, region, {"type": "list_games"})

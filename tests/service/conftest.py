@@ -158,8 +158,9 @@ def replica(directory: Path, master: RedisServer) -> Iterator[RedisServer]:
     server.stop()
 
 
-@pytest.fixture(scope="session")
-def mariadb(directory: Path, password_file: Path) -> Iterator[SqlEndpoint]:
+@contextlib.contextmanager
+def running_mariadb(directory: Path, password_file: Path, *options: str) -> Iterator[SqlEndpoint]:
+    """A MariaDB with its accounts and the schema, as the account that owns it."""
     data = directory / "mariadb"
     data.mkdir()
     port, sock = free_port(), directory / "mariadb.sock"
@@ -174,7 +175,7 @@ def mariadb(directory: Path, password_file: Path) -> Iterator[SqlEndpoint]:
         server = subprocess.Popen(
             ["mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={sock}", f"--port={port}",
              "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M",
-             *user],
+             *options, *user],
             stdout=log,
             stderr=log,
         )  # fmt: skip
@@ -208,6 +209,12 @@ def mariadb(directory: Path, password_file: Path) -> Iterator[SqlEndpoint]:
         yield endpoint
     finally:
         end(server)
+
+
+@pytest.fixture(scope="session")
+def mariadb(directory: Path, password_file: Path) -> Iterator[SqlEndpoint]:
+    with running_mariadb(directory, password_file) as endpoint:
+        yield endpoint
 
 
 @pytest.fixture

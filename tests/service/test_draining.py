@@ -16,6 +16,7 @@ from market.settings import Settings
 from market.tokens import Signer
 from tests.service.client import JOIN, connected, prediction
 from tests.service.conftest import Client, Serve
+from tests.service.entries import entries
 
 CLIENTS = 20
 ENOUGH = 50
@@ -102,8 +103,7 @@ def test_predictions_in_flight_at_sigterm_are_answered_or_can_be_repeated_with_t
                 assert balance == 10**6 - len(names)
             total = sum(map(len, sent))
             assert int(market.hget(keys.pool("winner"), "predictions")) == total
-            kinds = [fields[b"kind"] for _, fields in market.xrange(keys.JOURNAL)]
-            assert kinds.count(b"prediction") == total
+            assert sum(entry.kind == "prediction" for entry in entries(market)) == total
 
     asyncio.run(scenario())
     assert ending.command.process.wait(15) == 0

@@ -180,15 +180,42 @@ def test_a_replica_of_an_earlier_epoch_says_nothing_of_this_one(
     assert len(entries(market)) == 100
 
 
-def test_a_journal_that_fills_up_waits_for_no_replica_and_keeps_no_margin(
+def test_a_journal_that_fills_up_waits_for_no_replica_and_keeps_what_sql_may_lose(
     settings: Settings, market: Client, old: Place
 ) -> None:
+    seconds, _ = market.time()
     market.set(keys.JOURNAL_LIMIT, 150)
-    newest = predict(market, "user-1", "young")
+    predict(market, "user-1", "minute", entry_id=f"{(seconds - 30) * 1000}-0")
+    predict(market, "user-1", "young")
     drain(settings)
-    assert entries(market) == []
-    trimmed = read_trimmed(market.get(keys.JOURNAL_TRIMMED))
-    assert trimmed.ms >= int(newest.partition("-")[0])
+    assert [entry.key for entry in entries(market)] == ["young"]
+
+
+def test_what_a_sql_host_lost_when_it_failed_is_written_again(
+    settings: Settings, market: Client, sql: pymysql.cursors.Cursor
+) -> None:
+    """A host that fails may lose the last commits, the newest positions among them."""
+    for number in range(30):
+        predict(market, "user-1", f"k{number}")
+        if number == 9:
+            drain(settings)
+    append(market, "command", body='[["user-1","list_games",0,1700000000000,3]]')
+    append(market, "unheard_of")
+    drain(settings)
+    written = [entry.place for entry in entries(market)]
+    lost = [tuple(place) for place in written[10:]]
+    for table in ("predictions", "journal", "commands"):
+        sql.execute(f"DELETE FROM {table} WHERE (epoch, journal_ms, journal_seq) IN %s", (lost,))  # noqa: S608
+    sql.execute(
+        "DELETE FROM journal_positions WHERE (epoch, journal_ms, journal_seq) > (%s, %s, %s)", lost[0]
+    )
+    assert market.xpending(keys.JOURNAL, keys.LEDGER_GROUP)["pending"] == 0
+
+    drain(msgspec.structs.replace(settings, ledger_batch_rows=7))
+    sql.execute("SELECT epoch, journal_ms, journal_seq FROM journal UNION ALL"
+                " SELECT epoch, journal_ms, journal_seq FROM commands ORDER BY 1, 2, 3")  # fmt: skip
+    assert list(sql.fetchall()) == written
+    assert market.xlen(keys.REJECTED) == 1
 
 
 def test_the_tail_forgets_what_was_trimmed(settings: Settings, market: Client, old: Place) -> None:

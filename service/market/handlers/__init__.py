@@ -11,7 +11,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from market.audit import WRITES
+from market.audit import FULL, WRITES
 from market.handlers import (
     accounts,
     administration,
@@ -54,7 +54,7 @@ def handle(api: Api, identity: Identity, request: Request, done: Done[Reply]) ->
     """
     if api.audit.is_full:
         api.audit.refused += 1
-        done(failure(ErrorCode.TOO_MANY_REQUESTS))
+        done(FULL)
         return
     begun_s = time.perf_counter()
     kind = type(request)

@@ -15,7 +15,7 @@ from market import metrics
 from market.addresses import HEADER, client_address
 from market.handlers import handle
 from market.http.openapi import document
-from market.http.routes import find, read
+from market.http.routes import Route, find, read
 from market.http.statuses import status_of
 from market.limiter import in_ms
 from market.protocol import Error, ErrorCode, Reply, encode
@@ -167,23 +167,31 @@ class HttpConnection(asyncio.Protocol):
         try:
             identity = self._identify(asked)
         except TokenError as error:
+            self._note(route, "", error.code)
             challenge = [("WWW-Authenticate", 'Bearer realm="market"')] if error.status == 401 else []
             self._refuse(HTTPStatus(error.status), Failure(error.code, str(error)), headers=challenge)
             return
         told = _header(asked, HEADER.lower().encode())
         address = client_address(self._transport, [told] if told else [])
         if wait_s := self._api.limiter.request(identity, address):
+            self._note(route, identity.user, ErrorCode.RATE_LIMITED)
             self._done(Failure(ErrorCode.RATE_LIMITED, "ask less often", in_ms(wait_s)))
             return
         if self._body and (_header(asked, b"content-type") or _JSON).partition(";")[0].strip() != _JSON:
             why = Failure(ErrorCode.MALFORMED, f"send {_JSON}")
+            self._note(route, identity.user, why.code)
             self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, why)
             return
         request = read(route, in_path, query, self._body, _header(asked, b"idempotency-key"))
         if isinstance(request, Failure):
+            self._note(route, identity.user, request.code)
             self._done(request)
         else:
             handle(self._api, identity, request, self._done)
+
+    def _note(self, route: Route, user: str, code: int) -> None:
+        """Have the audit log say that a request was refused before it reached its handler."""
+        self._api.audit.note_read(user, str(route.request.__struct_config__.tag), code)
 
     def _identify(self, asked: h11.Request) -> Identity:
         scheme, _, token = (_header(asked, b"authorization") or "").partition(" ")
