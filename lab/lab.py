@@ -21,7 +21,7 @@ from pymysql.cursors import DictCursor
 
 from infra.architecture import Architecture
 from infra.regions import RttMatrix
-from lab import certificates, clocks, credentials, hosts, namespaces, requirements, world
+from lab import certificates, clocks, credentials, hosts, namespaces, replication, requirements, world
 from lab.errors import LabError, UnknownNameError
 from lab.files import check_open, tail, write, write_secret
 from lab.roles import mariadb_server, redis_server, sentinel, service, web_server
@@ -261,9 +261,7 @@ class Lab:
             redis_server.wait_until_serving(self.site, process)
         for process in databases:
             mariadb_server.wait_until_serving(self.site, process)
-        for process in redises:
-            if process.machine.redis and process.machine.redis.replica_of:
-                redis_server.wait_until_replicating(self.site, process)
+        replication.wait_until_following(self.site, redises)
         for process in processes:
             if process.name == "sentinel":
                 sentinel.wait_until_watching(self.site, process)

@@ -40,6 +40,19 @@ class CutOff:
 
 
 @dataclass(frozen=True)
+class LoseMaster:
+    """The Redis master's machine fails: no packet comes from it or reaches it, and its processes are killed.
+
+    They are started again when it ends.
+    """
+
+
+@dataclass(frozen=True)
+class Part:
+    """No packet passes between the Redis master's machine and those of its standbys; all others reach all."""
+
+
+@dataclass(frozen=True)
 class Impair:
     """Packets between regions are lost or come late."""
 
@@ -70,7 +83,7 @@ class Misbehave:
     connections: int
 
 
-Action = Kill | Stop | CutOff | Impair | FillDisk | SkewClock | Misbehave
+Action = Kill | Stop | CutOff | LoseMaster | Part | Impair | FillDisk | SkewClock | Misbehave
 
 
 @dataclass(frozen=True)
@@ -84,6 +97,8 @@ class Fault:
         lasts_s: how long it lasts; recovery counts from its end, with 0 from its beginning.
         short: whether it belongs to the suite for every change.
         recover_within_s: how long predictions, clients and processes may take to be back.
+        meanwhile: whether users have to be served again while it lasts. It ends soon after they are,
+            `lasts_s` is only how long that may take, and recovery counts from its beginning.
     """
 
     name: str
@@ -92,3 +107,4 @@ class Fault:
     lasts_s: float = 0.0
     short: bool = False
     recover_within_s: float = 30.0
+    meanwhile: bool = False

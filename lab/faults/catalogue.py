@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, Literal
 
+from infra.architecture import Architecture
 from lab.errors import UnknownNameError
-from lab.faults.actions import CutOff, Fault, FillDisk, Impair, Kill, Misbehave, SkewClock, Stop
+from lab.faults.actions import (
+    CutOff,
+    Fault,
+    FillDisk,
+    Impair,
+    Kill,
+    LoseMaster,
+    Misbehave,
+    Part,
+    SkewClock,
+    Stop,
+)
 from lab.faults.places import applies
 from lab.topology import Topology
 
-Suite = Literal["short", "all"]
+Suite = Literal["short", "all", "ha"]
 
 FAULTS: Final = (
     Fault("api-killed", "an API process of Sydney is killed", Kill("api-0", "far node"), short=True),
@@ -66,12 +79,53 @@ FAULTS: Final = (
     Fault("half-open-clients", "100 clients stop half way", Misbehave("half-open", 100), 8, short=True),
     Fault("garbage-clients", "clients send what is no protocol", Misbehave("garbage", 20), 5, short=True),
 )
-"""The faults of the suite, in the order in which they are run."""
+"""The faults of an architecture as its stack file has it, in the order in which they are run."""
+
+STANDBY_FAULTS: Final = (
+    Fault(
+        "redis-master-failed-over",
+        "the Redis master's machine fails, and a standby takes over",
+        LoseMaster(),
+        60,
+        recover_within_s=60,
+        meanwhile=True,
+    ),
+    Fault(
+        "redis-master-parted",
+        "the Redis master is cut off from its standbys",
+        Part(),
+        60,
+        recover_within_s=60,
+        meanwhile=True,
+    ),
+)
+"""The faults of the suite `ha`: they need standbys of Redis; an architecture without gets two for them."""
+
+
+def needs_standbys(name: Suite, names: Sequence[str]) -> bool:
+    """Whether a suite, or a fault of these names where there are some, is put on Redis with standbys."""
+    return bool({fault.name for fault in STANDBY_FAULTS} & set(names)) if names else name == "ha"
+
+
+def with_standbys(architecture: Architecture) -> Architecture:
+    """The architecture with two standbys of Redis, unless it has some."""
+    redis = architecture.redis
+    return replace(architecture, redis=replace(redis, standbys=redis.standbys or 2))
 
 
 def suite(name: Suite, topology: Topology) -> tuple[Fault, ...]:
-    """The faults of a suite that can be put on an architecture."""
-    return tuple(fault for fault in FAULTS if (fault.short or name == "all") and applies(fault, topology))
+    """The faults of a suite that can be put on an architecture.
+
+    Raises:
+        UnknownNameError: when none can.
+    """
+    listed = STANDBY_FAULTS if name == "ha" else FAULTS
+    found = tuple(fault for fault in listed if (fault.short or name != "short") and applies(fault, topology))
+    if not found:
+        raise UnknownNameError(
+            f"the architecture has nothing for the suite {name} to strike; choose a stack such as geo-ii"
+        )
+    return found
 
 
 def named(names: Sequence[str], topology: Topology) -> tuple[Fault, ...]:
@@ -80,7 +134,7 @@ def named(names: Sequence[str], topology: Topology) -> tuple[Fault, ...]:
     Raises:
         UnknownNameError: when there is no such fault, or the architecture has nothing that it could strike.
     """
-    known = {fault.name: fault for fault in FAULTS}
+    known = {fault.name: fault for fault in (*FAULTS, *STANDBY_FAULTS)}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise UnknownNameError(f"there is no fault {', '.join(unknown)}; `isochrone faults list` shows them")

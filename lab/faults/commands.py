@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -41,15 +42,18 @@ def list_faults() -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("fault", "suite", "lasts (s)", "what happens"):
         table.add_column(heading, overflow="fold")
-    for fault in catalogue.FAULTS:
+    for fault in (*catalogue.FAULTS, *catalogue.STANDBY_FAULTS):
         lasts = f"{fault.lasts_s:g}" if fault.lasts_s else "-"
-        table.add_row(fault.name, "short" if fault.short else "all", lasts, fault.what)
+        suite = "ha" if fault in catalogue.STANDBY_FAULTS else "short" if fault.short else "all"
+        table.add_row(fault.name, suite, lasts, fault.what)
     OUT.print(table)
 
 
 @app.command("run")
 def run_faults(
-    suite: Annotated[catalogue.Suite, typer.Option(help="short (every change) or all.")] = "short",
+    suite: Annotated[
+        catalogue.Suite, typer.Option(help="short (every change), all, or ha (Redis with standbys).")
+    ] = "short",
     faults: Names = None,
     *,
     stack: Architecture = "geo-ii",
@@ -66,8 +70,7 @@ def run_faults(
     """Put a suite of faults on one lab, one after the other, and prove after each."""
     with reported(status=2):
         drill = _drill(stack, matrix, users, every_s, seed, out, name, root, stacks)
-        places = topology.topology(drill.architecture, drill.matrix)
-        chosen = catalogue.named(faults, places) if faults else catalogue.suite(suite, places)
+        drill, chosen = _chosen(drill, suite, faults or ())
     _carry_out(drill, chosen, out, as_json=as_json)
 
 
@@ -92,8 +95,7 @@ def soak(
     """Put random faults on one lab for a given time, and prove after each."""
     with reported(status=2):
         drill = _drill(stack, matrix, users, every_s, seed, out, name, root, stacks)
-        places = topology.topology(drill.architecture, drill.matrix)
-        chosen = catalogue.named(faults, places) if faults else catalogue.suite("all", places)
+        drill, chosen = _chosen(drill, "all", faults or ())
     until_s = time.monotonic() + duration_s
     _carry_out(drill, schedule.soak(chosen, seed), out, as_json=as_json, until_s=until_s)
 
@@ -120,6 +122,14 @@ def _drill(
         name=name,
         root=root,
     )
+
+
+def _chosen(drill: Drill, suite: catalogue.Suite, names: Sequence[str]) -> tuple[Drill, tuple[Fault, ...]]:
+    """The faults of these names or the suite, and what they are run on: with standbys if one needs them."""
+    if catalogue.needs_standbys(suite, names):
+        drill = replace(drill, architecture=catalogue.with_standbys(drill.architecture))
+    places = topology.topology(drill.architecture, drill.matrix)
+    return drill, catalogue.named(names, places) if names else catalogue.suite(suite, places)
 
 
 def _carry_out(

@@ -19,7 +19,9 @@ from lab.faults.actions import (
     FillDisk,
     Impair,
     Kill,
+    LoseMaster,
     Misbehave,
+    Part,
     Place,
     SkewClock,
     Stop,
@@ -27,9 +29,10 @@ from lab.faults.actions import (
 from lab.faults.places import FAR, machine
 from lab.files import tail
 from lab.lab import Lab
+from lab.replication import redis_master
 from lab.site import Process
 from lab.supervisor import Supervisor
-from lab.topology import Topology
+from lab.topology import Machine, Topology
 from lab.wan_control import Rule
 
 END_TIMEOUT_S: Final = 20.0
@@ -56,6 +59,17 @@ def injected(lab: Lab, supervisor: Supervisor, fault: Fault) -> Iterator[list[st
                 yield seen
         case CutOff(place):
             with _impaired(lab, cut_off(topology, machine(topology, place).region), seen):
+                yield seen
+        case LoseMaster():
+            lost = redis_master(lab.site)
+            with _succeeded(lab, seen), _impaired(lab, lonely(topology, lost.name), seen):
+                doomed = lab.processes(lost.name, "*")
+                with supervisor.held(doomed):
+                    for each in doomed:
+                        kill(each)
+                    yield seen
+        case Part():
+            with _succeeded(lab, seen), _impaired(lab, parted(topology, redis_master(lab.site).name), seen):
                 yield seen
         case Impair(loss, delay_ms, jitter_ms):
             with _impaired(lab, between_regions(topology, loss, delay_ms, jitter_ms), seen):
@@ -92,7 +106,17 @@ def cut_off(topology: Topology, region: str) -> list[Rule]:
     """The rules that no packet passes between a region and the others."""
     inside = tuple(m.name for m in topology.machines.values() if m.region == region)
     outside = tuple(m.name for m in topology.machines.values() if m.region != region)
-    return [Rule(inside, outside, loss=1.0), Rule(outside, inside, loss=1.0)]
+    return _apart(inside, outside)
+
+
+def lonely(topology: Topology, machine: str) -> list[Rule]:
+    """The rules that no packet comes from a machine or reaches it."""
+    return _apart((machine,), tuple(name for name in topology.machines if name != machine))
+
+
+def parted(topology: Topology, master: str) -> list[Rule]:
+    """The rules that no packet passes between the Redis master and its standbys."""
+    return _apart((master,), tuple(m.name for m in topology.sentinels if m.name != master))
 
 
 def between_regions(topology: Topology, loss: float, delay_ms: float, jitter_ms: float) -> list[Rule]:
@@ -110,8 +134,28 @@ def between_regions(topology: Topology, loss: float, delay_ms: float, jitter_ms:
     ]
 
 
+def _apart(some: tuple[str, ...], others: tuple[str, ...]) -> list[Rule]:
+    return [Rule(some, others, loss=1.0), Rule(others, some, loss=1.0)]
+
+
+def _struck(lab: Lab, place: Place) -> Machine:
+    """The machine at a place now: where there are standbys, the Redis master may be another than at first."""
+    return redis_master(lab.site) if place == "redis master" else machine(lab.state.topology, place)
+
+
 def _processes(lab: Lab, name: str, place: Place) -> list[Process]:
-    return lab.processes(machine(lab.state.topology, place).name, name)
+    return lab.processes(_struck(lab, place).name, name)
+
+
+@contextmanager
+def _succeeded(lab: Lab, seen: list[str]) -> Iterator[None]:
+    """Sees that another machine is the Redis master at its end than at its beginning."""
+    before = redis_master(lab.site).name
+    yield
+    after = redis_master(lab.site).name
+    if after == before:
+        raise LabError(f"no standby took over from {before}")
+    seen.append(f"{after} took over from {before}")
 
 
 @contextmanager

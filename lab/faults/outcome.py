@@ -24,8 +24,8 @@ class Outcome(Struct, frozen=True):
         lasted_s: how long it was there (s), 0 for a momentary one.
         acknowledged: the predictions acknowledged from its beginning to the proof.
         repeated: of the receipts since then, those that answered a key that had been taken before.
-        served_after_s: by region, how long after the fault's end (a momentary one's beginning) the first
-            prediction sent since then was acknowledged.
+        served_after_s: by region, how long after the fault's end (its beginning, when it was a moment or
+            users had to be served while it lasted) the first prediction sent since then was acknowledged.
         connected_after_s: how long after that everyone was connected for good; none when they were not.
         drops: connections that ended.
         failures: attempts to connect that failed.

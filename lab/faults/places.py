@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from lab.errors import UnknownNameError
-from lab.faults.actions import CutOff, Fault, Kill, Place, SkewClock, Stop
+from lab.faults.actions import CutOff, Fault, Kill, LoseMaster, Part, Place, SkewClock, Stop
 from lab.topology import Machine, Topology
 
 FAR: Final = "ap-southeast-2"
@@ -46,6 +46,8 @@ def applies(fault: Fault, topology: Topology) -> bool:
     action = fault.action
     if isinstance(action, CutOff):
         return len({m.region for m in topology.machines.values() if m.role != "users"}) > 1
+    if isinstance(action, LoseMaster | Part):
+        return bool(topology.sentinels)
     if isinstance(action, Kill | Stop | SkewClock):
         return find(topology, action.place) is not None
     return True

@@ -54,20 +54,28 @@ def trial(
     moment_s = begun_s
     counts = load.read(_counts)
     seen: list[str] = []
+    lasted_s = fault.lasts_s
     try:
         load.wait_until_served(topology.resolves_to, begun_s, STEADY_TIMEOUT_S)
         on_step(fault.what)
         begun_s = time.monotonic()
         counts = load.read(_counts)
         with injected(lab, supervisor, fault) as seen:
-            _pass(fault.lasts_s)
-        moment_s = time.monotonic() if fault.lasts_s else begun_s
+            if fault.meanwhile:
+                moment_s = time.monotonic()
+                load.wait_until_served(regions, moment_s, fault.lasts_s)
+                _pass(WATCH_S)
+                lasted_s = round(time.monotonic() - moment_s)
+            else:
+                _pass(fault.lasts_s)
+        ended_s = time.monotonic() if fault.lasts_s else begun_s
+        moment_s = moment_s if fault.meanwhile else ended_s
         on_step(f"after {fault.name}: waiting for everyone to be served")
-        deadline_s = moment_s + fault.recover_within_s
+        deadline_s = ended_s + fault.recover_within_s
         _pass(WATCH_S)
-        load.wait_until_served(regions, moment_s, deadline_s - time.monotonic())
+        load.wait_until_served(regions, ended_s, deadline_s - time.monotonic())
         _wait_until_whole(lab, deadline_s)
-        load.wait_until_served(regions, moment_s, deadline_s - time.monotonic())
+        load.wait_until_served(regions, ended_s, deadline_s - time.monotonic())
         on_step(f"after {fault.name}: draining and proving")
         load.pause(ANSWERS_TIMEOUT_S)
         found = books.read(lab)
@@ -80,7 +88,7 @@ def trial(
     return Outcome(
         fault=fault.name,
         what=fault.what,
-        lasted_s=fault.lasts_s,
+        lasted_s=lasted_s,
         acknowledged=now[0] - counts[0],
         repeated=now[1] - counts[1],
         served_after_s={region: round(served[region], 3) for region in regions if region in served},

@@ -46,7 +46,7 @@ def wait_until_watching(site: Site, process: Process) -> None:
     Raises:
         NotReadyError: when it does not in time.
     """
-    others = str(len(site.topology.sentinels) - 1)
+    others = len(site.topology.sentinels) - 1
 
     def watches() -> bool | None:
         try:
@@ -54,7 +54,9 @@ def wait_until_watching(site: Site, process: Process) -> None:
         except redis.RedisError as error:
             raise ConnectionError(str(error)) from error
         seen = dict(zip(state[::2], state[1::2], strict=True))
-        return (seen["num-other-sentinels"], seen["num-slaves"]) == (others, others) or None
+        # After a failover it has also seen the replicas that hung from the standby before.
+        knows_all = int(seen["num-other-sentinels"]) == others and int(seen["num-slaves"]) >= others
+        return knows_all or None
 
     until(process.title, watches, timeout_s=START_TIMEOUT_S, process=process.popen, log=process.log)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from infra.stackfile import load
 from lab.errors import UnknownNameError
 from lab.faults import catalogue, places, schedule
 from lab.faults.actions import CutOff, Fault, Impair, Kill, SkewClock, Stop
-from lab.faults.injection import between_regions, cut_off
+from lab.faults.injection import between_regions, cut_off, lonely, parted
 from lab.topology import Topology, topology
 
 PROJECT = Path(__file__).parents[3]
-BY_NAME = {fault.name: fault for fault in catalogue.FAULTS}
+ALL = (*catalogue.FAULTS, *catalogue.STANDBY_FAULTS)
+BY_NAME = {fault.name: fault for fault in ALL}
 
 
 def places_of(stack: str) -> Topology:
@@ -27,12 +29,40 @@ def places_of(stack: str) -> Topology:
 
 
 def test_every_fault_has_a_name_of_its_own_and_only_a_kill_may_be_a_moment() -> None:
-    assert len(BY_NAME) == len(catalogue.FAULTS)
-    assert all(fault.lasts_s > 0 or isinstance(fault.action, Kill) for fault in catalogue.FAULTS)
+    assert len(BY_NAME) == len(ALL)
+    assert all(fault.lasts_s > 0 or isinstance(fault.action, Kill) for fault in ALL)
 
 
 def test_geo_ii_has_something_for_every_fault_to_strike() -> None:
     assert catalogue.suite("all", places_of("geo-ii")) == catalogue.FAULTS
+
+
+def test_the_faults_of_standbys_are_put_on_an_architecture_with_two_and_on_no_other() -> None:
+    geo_ii = load("geo-ii", PROJECT)
+    assert geo_ii.redis.standbys == 0
+    with pytest.raises(UnknownNameError, match="suite ha"):
+        catalogue.suite("ha", topology(geo_ii, matrix("2017")))
+    there = topology(catalogue.with_standbys(geo_ii), matrix("2017"))
+    assert [machine.name for machine in there.sentinels] == ["redis", "redis-1", "redis-2"]
+    assert catalogue.suite("ha", there) == catalogue.STANDBY_FAULTS
+    one = replace(geo_ii, redis=replace(geo_ii.redis, standbys=1))
+    assert catalogue.with_standbys(one) == one
+
+
+@pytest.mark.parametrize(
+    ("suite", "names", "needed"),
+    [
+        ("ha", [], True),
+        ("all", [], False),
+        ("short", ["redis-master-parted"], True),
+        ("short", ["redis-master-killed", "redis-master-failed-over"], True),
+        ("ha", ["redis-master-killed"], False),
+    ],
+)
+def test_standbys_are_there_when_a_fault_needs_them(
+    suite: catalogue.Suite, names: list[str], *, needed: bool
+) -> None:
+    assert catalogue.needs_standbys(suite, names) == needed
 
 
 def test_the_short_suite_has_a_fault_of_every_kind() -> None:
@@ -84,6 +114,18 @@ def test_cut_off_lets_nothing_in_or_out_and_all_through_within() -> None:
     assert (inside.loss, outside.loss) == (1.0, 1.0)
 
 
+def test_a_master_that_is_parted_reaches_all_but_its_standbys_and_a_failed_one_nobody() -> None:
+    there = topology(catalogue.with_standbys(load("geo-ii", PROJECT)), matrix("2017"))
+    for rules, others in (
+        (parted(there, "redis-1"), {"redis", "redis-2"}),
+        (lonely(there, "redis-1"), there.machines.keys() - {"redis-1"}),
+    ):
+        out, back = rules
+        assert out.sources == back.destinations == ("redis-1",)
+        assert set(out.destinations) == set(back.sources) == others
+        assert (out.loss, back.loss) == (1.0, 1.0)
+
+
 def test_impaired_are_the_ways_between_regions_and_no_others() -> None:
     there = places_of("geo-ii")
     pairs = {
@@ -131,7 +173,7 @@ def test_the_table_of_the_documentation_has_every_fault_and_nothing_lost() -> No
         [cell.strip() for cell in line.strip("| ").split("|")] for line in text.splitlines() if "|" in line
     ]
     found = {cells[0]: cells for cells in rows if re.fullmatch(r"[a-z]+(-[a-z]+)+", cells[0])}
-    assert list(found) == [fault.name for fault in catalogue.FAULTS]
-    for fault in catalogue.FAULTS:
+    assert list(found) == [fault.name for fault in ALL]
+    for fault in ALL:
         assert found[fault.name][1].startswith(fault.what)
         assert found[fault.name][3:5] == ["0", "0"]

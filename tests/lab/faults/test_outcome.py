@@ -91,7 +91,7 @@ def test_list_has_every_fault() -> None:
     result = CliRunner().invoke(commands.app, ["list"], env={"COLUMNS": "160"})
     assert result.exit_code == 0
     names = [line.split()[0] for line in result.output.splitlines()[1:] if not line.startswith(" ")]
-    assert names == [fault.name for fault in catalogue.FAULTS]
+    assert names == [fault.name for fault in (*catalogue.FAULTS, *catalogue.STANDBY_FAULTS)]
 
 
 @pytest.mark.parametrize(
