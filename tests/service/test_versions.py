@@ -110,8 +110,8 @@ def test_distributions_reach_clients_of_both_versions_at_both_servers(
         async with contextlib.AsyncExitStack() as stack:
             users = []
             for index, (server, offered) in enumerate(itertools.product(servers, (OLD, NEW)), 6):
-                user = connected(server.path, sign(f"user-{index}"), subprotocol=offered)
-                users.append(await stack.enter_async_context(user))
+                joining = connected(server.path, sign(f"user-{index}"), subprotocol=offered)
+                users.append(await stack.enter_async_context(joining))
                 await users[-1].ask(JOIN)
             granted(market, administration.open_pool(BY, pool("reached")))
             for user in users:
