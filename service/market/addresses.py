@@ -25,11 +25,18 @@ def client_address(transport: asyncio.BaseTransport | None, told: Sequence[str])
     """
     if transport is None:
         return None
-    connected = transport.get_extra_info("socket")
-    if connected is not None and connected.family != socket.AF_UNIX:
+    if not is_proxied(transport):
         peer = transport.get_extra_info("peername")
         return normalized(str(peer[0])) if peer else None
     return normalized(told[-1]) if told else None
+
+
+def is_proxied(transport: asyncio.BaseTransport | None) -> bool:
+    """Whether it is nginx that speaks, which alone reaches the unix socket."""
+    if transport is None:
+        return False
+    connected = transport.get_extra_info("socket")
+    return connected is None or connected.family == socket.AF_UNIX
 
 
 def normalized(text: str) -> str | None:

@@ -30,6 +30,7 @@ from market.follow import Follower
 from market.ledger import Ledger
 from market.listening import listening
 from market.log import set_up
+from market.origins import Origin
 from market.protocol import Event, Request
 from market.resolver import Resolver
 from market.revocations import revoke as revoke_user
@@ -284,7 +285,9 @@ def _load(process: str, path: Path) -> Settings:
 
 
 def _log_unhandled(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    _log.error("%s", context.get("message"), exc_info=context.get("exception"))
+    protocol = context.get("protocol")
+    about = {"origin": Origin(protocol)} if isinstance(protocol, Connection) else None
+    _log.error("%s", context.get("message"), exc_info=context.get("exception"), extra=about)
 
 
 def main() -> None:

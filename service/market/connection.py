@@ -14,6 +14,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import CONNECTING, OPEN, SEND_EOF
 
+from market import origins
 from market.addresses import HEADER, client_address
 from market.compression import Compressor
 from market.fragments import Fragments
@@ -64,6 +65,7 @@ class Connection(asyncio.Protocol):
         "_handshake_bytes",
         "_head_tail",
         "_held_back",
+        "_name",
         "_opening",
         "_transport",
         "_wire",
@@ -88,6 +90,7 @@ class Connection(asyncio.Protocol):
         self._head_tail = b""
         self._opening: bytes | None = b""
         self._held_back: dict[object, bytes] | None = None
+        self._name: str | None = None
         self.paused_at: int | None = None
         """The tick at which the client stopped to drain what it is sent, None while it does."""
         self.deadline: int | None = None
@@ -98,6 +101,13 @@ class Connection(asyncio.Protocol):
         """Whether a message came, and whether anything was sent, since the last round."""
         self.silent_rounds = self.quiet_rounds = 0
         """Rounds (see `rounds`) without a message, and without anything sent."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in logs: as nginx calls it, else a name of its own."""
+        if self._name is None:
+            self._name = origins.new_name()
+        return self._name
 
     @property
     def is_opening(self) -> bool:
@@ -267,6 +277,7 @@ class Connection(asyncio.Protocol):
 
     def _locate(self, request: Request) -> str | None:
         self.address = client_address(self._transport, request.headers.get_all(HEADER))
+        self._name = origins.told_name(self._transport, request.headers.get_all(origins.HEADER))
         return self.address
 
     def _identify(self, request: Request, response: Response) -> Response:

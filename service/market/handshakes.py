@@ -15,7 +15,6 @@ from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
 from market.compression import Compressors
-from market.protocol import SUBPROTOCOLS
 from market.settings import Settings
 from market.tokens import TokenError
 
@@ -45,11 +44,12 @@ class WireProtocol(ServerProtocol):
         self.on_frame(frame)
 
     def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol:
-        """The first that the client names and this server speaks: the client knows what it prefers."""
+        """The first that the client names and this server offers: the client knows what it prefers."""
+        offered = self.available_subprotocols or ()
         for name in subprotocols:
-            if name in SUBPROTOCOLS:
+            if name in offered:
                 return name
-        raise NegotiationError(f"ask for the subprotocol {' or '.join(SUBPROTOCOLS)}")
+        raise NegotiationError(f"ask for the subprotocol {' or '.join(offered)}")
 
 
 class Handshakes:
@@ -58,6 +58,7 @@ class Handshakes:
     def __init__(self, settings: Settings, compressors: Compressors) -> None:
         self._max_size = settings.max_message_bytes
         self._extensions = compressors.factories
+        self._subprotocols = [Subprotocol(name) for name in settings.protocols]
         self._origins = (
             [None, *(Origin(origin.rstrip("/").lower()) for origin in settings.allowed_origins)]
             if settings.allowed_origins
@@ -70,6 +71,7 @@ class Handshakes:
             on_frame,
             origins=self._origins,
             extensions=self._extensions,
+            subprotocols=self._subprotocols,
             max_size=self._max_size,
             logger=_quiet,
         )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+import logging
+from typing import Any, TypeVar
 
 from market import calls, scripts
+from market.origins import current, enter
 from market.protocol import PlacePrediction
 from market.redis_link import CommandLink
 from market.settings import Settings, read_secret
 from market.standby_link import master_link
 from market.store import Call, Done, Receipt
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -51,7 +55,18 @@ class LiveStore:
 
 
 def _submit(link: CommandLink, call: Call[T], done: Done[T]) -> None:
+    origin = current()
+
+    def replied(reply: Any) -> None:
+        before = enter(origin)
+        try:
+            done(call.read(reply))
+        except Exception:
+            _log.exception("the handling of a reply of %s failed", link.name)
+        finally:
+            enter(before)
+
     if call.script is None:
-        link.submit(call.command, lambda reply: done(call.read(reply)))
+        link.submit(call.command, replied)
     else:
-        link.evaluate(call.script, call.command, lambda reply: done(call.read(reply)))
+        link.evaluate(call.script, call.command, replied)

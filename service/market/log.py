@@ -9,11 +9,13 @@ from typing import Final
 
 import msgspec
 
+from market.origins import current
+
 _encode: Final = msgspec.json.Encoder().encode
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON, with the fields of the process."""
+    """A record as one line of JSON, with the fields of the process and of the request that it is about."""
 
     def __init__(self, **fields: str) -> None:
         super().__init__()
@@ -21,13 +23,16 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`."""
-        line = {
+        line: dict[str, str | int] = {
             "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z",
             "level": record.levelname.lower(),
             "from": record.name,
             **self._fields,
             "message": record.getMessage(),
         }
+        origin = getattr(record, "origin", None) or current()
+        if origin is not None:
+            line |= origin.fields()
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return _encode(line).decode()

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Struct
 
-from market import calls
+from market import calls, origins
 from market.audit import FULL
 from market.frames import text_frame
 from market.handlers import HANDLERS, events, handle
 from market.limiter import in_ms
+from market.origins import Origin, carried
 from market.protocol import (
     Authenticate,
     Authenticated,
@@ -107,12 +108,15 @@ class Session:
         except _UNREADABLE as error:
             self._refuse_unreadable(data, error)
             return
+        before = origins.enter(Origin(self._connection, message.id))
         try:
             self._dispatch(message)
         except Exception:
             _log.exception("the handling of %s failed", type(message).__name__)
             self._note(message, ErrorCode.INTERNAL)
             self._fail(message.id, failure(ErrorCode.INTERNAL))
+        finally:
+            origins.enter(before)
 
     def _dispatch(self, message: ClientMessage) -> None:
         if self._api.audit.is_full:
@@ -169,7 +173,7 @@ class Session:
 
     def _join_existing(self, message: JoinGame, exists: bool | Failure) -> None:
         if exists is True:
-            self._api.topics.open(message.game, partial(self._enter, message))
+            self._api.topics.open(message.game, carried(partial(self._enter, message)))
         else:
             self._joined(message, None, exists or failure(ErrorCode.NO_SUCH_GAME))
 
@@ -177,7 +181,7 @@ class Session:
         if isinstance(topic, Failure):
             self._joined(message, None, topic)
         else:
-            topic.enter(message.since, partial(self._joined, message, topic))
+            topic.enter(message.since, carried(partial(self._joined, message, topic)))
 
     def _joined(self, message: JoinGame, topic: Topic | None, entry: Entry | Failure) -> None:
         game = message.game

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from market.connection_settings import Compression, Limits
+from market.protocol import SUBPROTOCOLS, Subprotocol
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 
@@ -96,7 +97,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     origin (`https://play.example.org`) is one of `allowed_origins`, every browser when there is none; other
     programs send no origin. `drain_spread_ms` is over how long clients come back that are sent away. The
     journal takes at most `journal_max_entries` (reckon with 512 bytes each). With `audit` `writes` the audit
-    log leaves out those requests that changed nothing and did not fail.
+    log leaves out those requests that changed nothing and did not fail. `protocols` are the subprotocols that
+    clients are offered: with one of them a server is as one of that version.
 
     `acknowledge` says who has to have a write before it is answered: the master alone, or the standbys too,
     that is every one that may be promoted and at least one. `standbys` are all Redis machines at home,
@@ -111,6 +113,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     sql_master: SqlEndpoint
     sql_read: SqlEndpoint
     data_path: Literal["async", "blocking"] = "async"
+    protocols: Annotated[tuple[Subprotocol, ...], Meta(min_length=1)] = SUBPROTOCOLS
     acknowledge: Literal["master", "standby"] = "master"
     standbys: tuple[Address, ...] = ()
     flush_interval_ms: Annotated[int, Meta(ge=100, le=60_000)] = 3000

@@ -15,6 +15,7 @@ import pymysql
 from pymysql.connections import Connection
 
 from market import sql
+from market.origins import carried, current, within
 from market.protocol import ErrorCode
 from market.settings import MarketError, Settings
 from market.store import Done, Failure, failure
@@ -70,12 +71,12 @@ class SqlReader:
             self._waiting -= 1
             done(result)
 
-        self._jobs.put(_Job(server, read, answered))
+        self._jobs.put(_Job(server, read, carried(answered)))
 
     def _work(self) -> None:
         connections: dict[Server, Connection[Any]] = {}
         while (job := self._jobs.get()) is not None:
-            result = self._run(job, connections)
+            result = within(job.origin, self._run, job, connections)
             with suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(job.answered, result)
         for connection in connections.values():
@@ -135,6 +136,7 @@ class _Job:
         self.read = read
         self.answered = answered
         self.asked_s = time.monotonic()
+        self.origin = current()
 
 
 def _limit_statements(connection: Connection[Any]) -> None:

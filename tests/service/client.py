@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,20 +102,25 @@ async def connected(
     token: str | None = None,
     *,
     by_message: bool = False,
-    subprotocol: str = SUBPROTOCOL,
+    subprotocol: str | Sequence[str] = SUBPROTOCOL,
     address: str | None = None,
+    request_id: str | None = None,
 ) -> AsyncIterator[Client]:
     """A client of the API at a socket; its token is shown in the upgrade request, or by a message.
 
-    `address` is what nginx would say of where it comes from.
+    `subprotocol` may be several, the preferred one first. `address` and `request_id` are what nginx would say
+    of where it comes from and what it is called.
     """
     headers = {"Authorization": f"Bearer {token}"} if token and not by_message else {}
     if address is not None:
         headers["X-Real-IP"] = address
+    if request_id is not None:
+        headers["X-Request-Id"] = request_id
+    names = [subprotocol] if isinstance(subprotocol, str) else subprotocol
     socket = await unix_connect(
         str(path),
         "ws://market/ws",
-        subprotocols=[Subprotocol(subprotocol)],
+        subprotocols=[Subprotocol(name) for name in names],
         additional_headers=headers,
         compression=None,
         ping_interval=None,

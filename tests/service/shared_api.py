@@ -52,9 +52,12 @@ def running_api(settings: Settings, directory: Path, listen: str | None = None) 
                 server.command.reader.join()
 
 
-def ask_http(path: Path, token: str, address: str | None = None) -> http.client.HTTPResponse:
+def ask_http(
+    path: Path, token: str, address: str | None = None, *, request_id: str | None = None
+) -> http.client.HTTPResponse:
     """The answer to a request for the games over plain HTTP."""
     headers = {"Authorization": f"Bearer {token}"} | ({"X-Real-IP": address} if address else {})
+    headers |= {"X-Request-Id": request_id} if request_id else {}
     connection = http.client.HTTPConnection("market", timeout=10)
     with contextlib.closing(connection):
         connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -72,10 +72,10 @@ def test_a_listening_port_hands_down_that_dead_clients_are_found() -> None:
     ],
 )
 def test_of_the_versions_that_both_speak_the_clients_first_is_taken(
-    monkeypatch: pytest.MonkeyPatch, offered: list[str], chosen: str | None
+    offered: list[str], chosen: str | None
 ) -> None:
-    monkeypatch.setattr(handshakes, "SUBPROTOCOLS", ("market.v1", "market.v2"))
-    protocol = handshakes.WireProtocol(lambda _: None)
+    spoken = [Subprotocol("market.v1"), Subprotocol("market.v2")]
+    protocol = handshakes.WireProtocol(lambda _: None, subprotocols=spoken)
     names = [Subprotocol(name) for name in offered]
     if chosen is None:
         with pytest.raises(NegotiationError, match=r"market\.v1 or market\.v2"):

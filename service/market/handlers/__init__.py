@@ -24,6 +24,7 @@ from market.handlers import (
     questions,
 )
 from market.handlers.kinds import Handler
+from market.origins import current, within
 from market.protocol import ErrorCode, Reply, Request
 from market.store import Done, Failure, failure
 from market.tokens import Identity
@@ -68,7 +69,7 @@ def handle(api: Api, identity: Identity, request: Request, done: Done[Reply]) ->
 
     delay_s = api.journal.delay_s() if kind in WRITES else 0.0
     if kind in WRITES and (delay_s > 0 or api.journal.holds):
-        api.journal.hold(partial(_begin, api, identity, request, answered), delay_s)
+        api.journal.hold(partial(within, current(), _begin, api, identity, request, answered), delay_s)
     else:
         HANDLERS[kind](api, identity, request, answered)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 import h11
 import msgspec
 
-from market import metrics
+from market import metrics, origins
 from market.addresses import HEADER, client_address
 from market.handlers import handle
 from market.http.openapi import document
@@ -53,7 +53,15 @@ class HttpConnection(asyncio.Protocol):
         self._request: h11.Request | None = None
         self._body = b""
         self._answering = False
+        self._name: str | None = None
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def name(self) -> str:
+        """What the present request is called: as nginx calls it, else a name of its own."""
+        if self._name is None:
+            self._name = origins.new_name()
+        return self._name
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
@@ -109,6 +117,8 @@ class HttpConnection(asyncio.Protocol):
                 return
             if isinstance(event, h11.Request):
                 self._request, self._body = event, b""
+                told = _header(event, origins.HEADER.lower().encode())
+                self._name = origins.told_name(self._transport, [told] if told else [])
                 self._wait(REQUEST_TIMEOUT_S)
             elif isinstance(event, h11.Data):
                 self._body += event.data
@@ -130,6 +140,7 @@ class HttpConnection(asyncio.Protocol):
             self._transport.pause_reading()
         method, target = request.method.decode("ascii"), request.target.decode("ascii")
         path, _, query = target.partition("?")
+        before = origins.enter(origins.Origin(self))
         try:
             if method == "GET" and path in _PAGES:
                 self._page(path)
@@ -138,6 +149,8 @@ class HttpConnection(asyncio.Protocol):
         except Exception:
             _log.exception("the handling of %s %s failed", method, path)
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, failure(ErrorCode.INTERNAL))
+        finally:
+            origins.enter(before)
 
     def _page(self, path: str) -> None:
         if path == "/openapi.json":
@@ -237,6 +250,7 @@ class HttpConnection(asyncio.Protocol):
             ("Content-Type", content_type),
             ("Content-Length", str(len(body))),
             ("Cache-Control", "no-store"),
+            (origins.HEADER, self.name),
             *(headers or ()),
             *([("Connection", "close")] if close else ()),
         ]
@@ -244,6 +258,7 @@ class HttpConnection(asyncio.Protocol):
         self._send(h11.Data(data=body))
         self._send(h11.EndOfMessage())
         self._answering = False
+        self._name = None
         if self._wire.our_state is h11.MUST_CLOSE or self._wire.their_state is not h11.DONE:
             self.cut_off()
             return

@@ -9,7 +9,7 @@ A client of `market.v1` gets the pushes of type `distribution` only; everything 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -112,8 +112,10 @@ from market.protocol.values import (
 SUBPROTOCOL: Final = "market.v2"
 """The name and version of this protocol in the upgrade request."""
 
-SUBPROTOCOLS: Final = ("market.v2", "market.v1")
-"""Those that a server speaks, the newest first."""
+Subprotocol = Literal["market.v2", "market.v1"]
+
+SUBPROTOCOLS: Final[tuple[Subprotocol, ...]] = ("market.v2", "market.v1")
+"""Those that a server can speak, the newest first."""
 
 MAX_MESSAGE_BYTES: Final = 4096
 """The largest message that a client may send; a larger one is answered with close code 1009."""
@@ -244,6 +246,7 @@ __all__ = [
     "StateLost",
     "SubmitEvent",
     "SubmitEvents",
+    "Subprotocol",
     "TimeMs",
     "Title",
     "Token",
