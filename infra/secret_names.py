@@ -47,7 +47,7 @@ SQL_USERS: Final[Mapping[SecretKey, str]] = {
 """The accounts of the SQL servers, by the secret that holds their password."""
 
 _NODE: Final[tuple[SecretKey, ...]] = ("redis-password", "sql-reader", "token-key", "tls-certificate")
-_CORE: Final[tuple[SecretKey, ...]] = ("redis-password", "sql-admin", "sql-ledger", "sql-reader")
+_CORE: Final[tuple[SecretKey, ...]] = ("redis-password", "sql-admin", "sql-ledger", "sql-reader", "token-key")
 
 
 def secret_name(site: Site, key: SecretKey) -> str:

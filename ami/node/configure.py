@@ -239,7 +239,6 @@ def _units(document: Document) -> Iterator[str]:
 
 def _notes(document: Document, secrets: SecretValues) -> Iterator[str]:
     for service in document.unknown_services:
-        yield f"this image has no {service}: the machine runs without it"
         instead = INSTEAD.get(service, "the machine runs without it")
         yield f"this image has no {service}: {instead}"
     if document.runs("nginx") and secrets.certificate is None:

@@ -220,6 +220,8 @@ def _contradictions(raw: dict[str, Any]) -> Iterator[str]:
         "mariadb": ("sql",),
         "migrations": ("sql",),
         "ledger": ("sql", "redis"),
+        "resolver": ("sql", "redis"),
+        "feed": ("sql", "redis"),
         "api": ("sql", "redis"),
     }
     for service, parts in needs.items():

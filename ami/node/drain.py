@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,8 +29,8 @@ STOP_S: Final = 60.0
 Together with `LEAVE_DNS_S` it is well inside the five minutes that the group's hook gives.
 """
 
-WRITERS: Final = ("feed", "resolver", "ledger")
-"""What finishes after the users are gone, in this order."""
+AFTERWARDS: Final = (("feed", "resolver"), ("ledger",))
+"""What finishes after the users are gone, the journal last; each group together."""
 
 Sleep = Callable[[float], None]
 
@@ -75,16 +75,19 @@ class Drain:
         self.begin()
         if self.document.runs("nginx"):
             self.sleep(LEAVE_DNS_S)
-        for unit in self._units():
-            done = self.run(["systemctl", "stop", unit], STOP_S)
+        for units in self._units():
+            done = self.run(["systemctl", "stop", *units], STOP_S)
             if done.status != 0:
-                _log.warning("%s did not end as it should: %s", unit, done.output)
+                _log.warning("%s did not end as it should: %s", " ".join(units), done.output)
         self._complete()
 
-    def _units(self) -> tuple[str, ...]:
-        """What has something to finish, the journal last; a stop is a SIGTERM, on which each does."""
-        api = (API_UNITS,) if self.document.runs("api") else ()
-        return (*api, *(UNIT_OF[service] for service in WRITERS if self.document.runs(service)))
+    def _units(self) -> Iterator[tuple[str, ...]]:
+        """What has something to finish, the users first; a stop is a SIGTERM, on which each does."""
+        if self.document.runs("api"):
+            yield (API_UNITS,)
+        for services in AFTERWARDS:
+            if units := tuple(UNIT_OF[service] for service in services if self.document.runs(service)):
+                yield units
 
     def _complete(self) -> None:
         group = self.document.group

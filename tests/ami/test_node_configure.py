@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ami.render import UnsafeValueError
 from infra.flows import Role
 from market.cli import app
 from market.settings import load
-from tests.ami.node_fakes import INSTANCE, SECRETS, document, machine, secrets
+from tests.ami.node_fakes import INSTANCE, SECRETS, STACKS, document, machine, secrets
 
 API = [f"market-api@{number}.service" for number in range(16)]
 REDIS = "redis-server.service"
@@ -241,9 +242,23 @@ def test_prometheus_is_told_where_its_targets_are() -> None:
     assert config["scrape_configs"][0]["file_sd_configs"][0]["files"] == [str(paths.TARGETS)]
 
 
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("role", ["node", "core"])
+def test_a_process_is_told_of_no_secret_that_its_machine_does_not_have(stack: str, role: Role) -> None:
+    if role == "core" and stack == "baseline":
+        return
+    named = set()
+    for path in (paths.API_SETTINGS, *JOURNAL_SETTINGS):
+        for file in plan(stack, role).files:
+            if file.path == path:
+                named |= set(re.findall(rf'"{paths.SECRETS}/([^"]+)"', file.text))
+    assert named
+    assert named <= set(document(stack, role).secrets.read)
+
+
 def test_what_the_image_does_not_have_is_said() -> None:
-    notes = " ".join(plan("geo-ii", "monitoring").notes)
-    assert "this image has no grafana: Prometheus answers at 127.0.0.1:9090" in notes
+    (note,) = plan("geo-ii", "monitoring").notes
+    assert note.startswith("this image has no grafana: Prometheus answers at 127.0.0.1:9090")
     assert any("there is no certificate yet" in note for note in plan("geo-i", "node").notes)
 
 

@@ -60,7 +60,8 @@ class Peers:
 
     def market(self, command: str, *arguments: str) -> str:
         """What a command of the service writes that is run here, with the servers' administrator's rights."""
-        argv = [sys.executable, "-m", "market.cli", command, "--settings", str(self.settings), *arguments]
+        words = [*command.split(), "--settings", str(self.settings), *arguments]
+        argv = [sys.executable, "-m", "market.cli", *words]
         return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout
 
     @property

@@ -25,7 +25,7 @@ from infra.stackfile import load
 ROOT = Path(__file__).parents[2]
 
 OF_A_NODE = ("redis-password", "sql-reader", "token-key", "tls-certificate")
-OF_THE_CORE = ("redis-password", "sql-admin", "sql-ledger", "sql-reader", "tls-certificate")
+OF_THE_CORE = ("redis-password", "sql-admin", "sql-ledger", "sql-reader", "token-key", "tls-certificate")
 
 
 @pytest.mark.parametrize(
