@@ -56,8 +56,14 @@ class LiveStore:
 
 def _submit(link: CommandLink, call: Call[T], done: Done[T]) -> None:
     origin = current()
+    span = None
+    if origin is not None and origin.span is not None:
+        span = origin.span.child(str(call.command[0]) if call.script is None else call.script.name)
 
     def replied(reply: Any) -> None:
+        if span is not None:
+            failed = type(reply).__name__ if isinstance(reply, Exception) else None
+            span.end(failed, is_fault=failed is not None)
         before = enter(origin)
         try:
             done(call.read(reply))

@@ -39,8 +39,8 @@ class Span(Protocol):
     def child(self, name: str) -> Span:
         """Begin a part of this one."""
 
-    def end(self, failure: str | None = None) -> None:
-        """End it, with what went wrong."""
+    def end(self, failure: str | None = None, *, is_fault: bool = False) -> None:
+        """End it, with what went wrong, and whether that is a fault of ours."""
 
 
 class Origin:

@@ -34,6 +34,7 @@ from market.settings import Settings
 from market.sql_reader import SqlReader
 from market.store import Store
 from market.topics import Topics
+from market.tracing import tracing_of
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class Api:
         self.sql = SqlReader(settings)
         self.journal = JournalWatch(settings, self.store, self.sql)
         self.audit = Audit(settings, self.store)
+        self.tracing = tracing_of(settings)
         self.metrics = Metrics(
             {
                 "market_connections": ("open WebSocket connections", lambda: len(self._connections)),
@@ -152,6 +154,8 @@ class Api:
         self.sql.stop()
         await self.topics.stop()
         await self.store.stop()
+        if self.tracing is not None:
+            await asyncio.to_thread(self.tracing.stop)
 
     def problem(self) -> str | None:
         """Why this process cannot serve at present, None when it can."""

@@ -88,6 +88,13 @@ class FeedSettings(Struct, frozen=True, forbid_unknown_fields=True, rename="keba
     max_message_bytes: Annotated[int, Meta(ge=4096, le=1 << 20)] = 262_144
 
 
+class TracingSettings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """Where traces go by OTLP over HTTP, and of which share of the requests; by default nowhere."""
+
+    endpoint: Annotated[str, Meta(pattern=r"^https?://[^\s]+\Z", max_length=2048)] | None = None
+    share: Annotated[float, Meta(ge=0, le=1)] = 1.0
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """All that a process needs to know.
 
@@ -130,6 +137,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     compression: Compression = Compression()
     resolver: ResolverSettings = ResolverSettings()
     feed: FeedSettings = FeedSettings()
+    tracing: TracingSettings = TracingSettings()
     journal_max_entries: Annotated[int, Meta(ge=10, le=100_000_000)] = 1_000_000
     audit: Literal["all", "writes"] = "all"
 

@@ -24,7 +24,7 @@ from market.handlers import (
     questions,
 )
 from market.handlers.kinds import Handler
-from market.origins import current, within
+from market.origins import Span, current, within
 from market.protocol import ErrorCode, Reply, Request
 from market.store import Done, Failure, failure
 from market.tokens import Identity
@@ -59,19 +59,36 @@ def handle(api: Api, identity: Identity, request: Request, done: Done[Reply]) ->
         return
     begun_s = time.perf_counter()
     kind = type(request)
+    origin, span = current(), None
+    if api.tracing is not None and origin is not None:
+        span = origin.span = api.tracing.begin(str(kind.__struct_config__.tag), origin.connection.name)
 
     def answered(result: Reply | Failure) -> None:
         took_s = time.perf_counter() - begun_s
         code = int(result.code) if isinstance(result, Failure) else None
         api.metrics.answered(str(kind.__struct_config__.tag), code, took_s)
+        if span is not None:
+            _end(span, result)
         api.audit.answered(identity.user, request, result, took_s)
         done(result)
 
     delay_s = api.journal.delay_s() if kind in WRITES else 0.0
     if kind in WRITES and (delay_s > 0 or api.journal.holds):
-        api.journal.hold(partial(within, current(), _begin, api, identity, request, answered), delay_s)
-    else:
+        api.journal.hold(partial(within, origin, _begin, api, identity, request, answered), delay_s)
+        return
+    try:
         HANDLERS[kind](api, identity, request, answered)
+    except Exception:
+        if span is not None:
+            _end(span, failure(ErrorCode.INTERNAL))
+        raise
+
+
+def _end(span: Span, result: Reply | Failure) -> None:
+    if isinstance(result, Failure):
+        span.end(ErrorCode(result.code).name, is_fault=result.code >= ErrorCode.INTERNAL)
+    else:
+        span.end()
 
 
 def _begin(api: Api, identity: Identity, request: Request, answered: Done[Reply]) -> None:

@@ -31,8 +31,9 @@ Command = tuple[str | int | bytes, ...]
 
 
 class Script(Struct, frozen=True):
-    """A Lua script and the digest by which Redis knows it."""
+    """A Lua script, its file's name and the digest by which Redis knows it."""
 
+    name: str
     text: str
     sha: str
 
@@ -56,7 +57,7 @@ def script(name: str, *parts: str, flags: str = "") -> Script:
     folder = resources.files(__name__)
     texts = [folder.joinpath(f"{part}.lua").read_text(encoding="utf-8") for part in (*parts, name)]
     text = "\n".join([f"#!lua{f' flags={flags}' if flags else ''}", _constants(), *texts])
-    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 WRITING: Final = ("time", "journal", "channel")
