@@ -93,10 +93,28 @@ def test_a_prediction_that_is_acknowledged_reaches_sql(
     assert elsewhere.rows() == 1
 
 
+def test_an_event_that_is_told_to_its_feed_decides_a_pool(guest: Guest, elsewhere: peers.Peers) -> None:
+    elsewhere.market("admin create-game", "final", "The final", "--status", "live")
+    rule = {"event": "goal", "field": "team", "options": {"home": 0, "away": 1}}
+    options = ("--option", "Home", "--option", "Away", "--decided-by", json.dumps(rule))
+    elsewhere.market("admin open-pool", "final", "first", "Who scores first?", *options)
+    feed = "--settings /etc/isochrone/feed.toml --feed /run/market/feed.sock"
+    guest.run(f"/opt/isochrone/venv/bin/market replay {feed} --game final --speed inf", timeout_s=120)
+
+    def decided() -> bool | None:
+        pools = [json.loads(line) for line in elsewhere.market("admin show", "final").splitlines()]
+        return next(pool["status"] for pool in pools if pool["id"] == "first") == "resolved" or None
+
+    guest.until("the first goal has decided the pool", decided)
+
+
 def test_it_lists_every_machine_of_the_stack_for_prometheus(guest: Guest) -> None:
-    groups = guest.until("it lists", lambda: json.loads(machines.page("/targets")))
-    listed = {target for group in groups for target in group["targets"]}
-    assert listed == {f"{ADDRESS}:9100", f"{ELSEWHERE}:9100"}
+    def listed() -> set[str] | None:
+        groups = json.loads(machines.page("/targets"))
+        found = {target for group in groups for target in group["targets"]}
+        return found if len(found) > 1 else None
+
+    assert guest.until("it lists them", listed) == {f"{ADDRESS}:9100", f"{ELSEWHERE}:9100"}
 
 
 def test_the_systems_manager_agent_is_installed_once_its_signature_is_verified(guest: Guest) -> None:

@@ -79,7 +79,7 @@ def test_it_runs_prometheus_and_nothing_else_of_any_role(guest: Guest) -> None:
 
 def test_prometheus_is_not_reached_from_outside_but_through_a_session(guest: Guest) -> None:
     assert peers.closed(machines.PROMETHEUS_PORT)
-    assert query(guest, "prometheus_build_info")
+    assert guest.until("it answers", lambda: query(guest, "prometheus_build_info") or None)
 
 
 def test_it_scrapes_the_machines_that_the_core_lists(guest: Guest) -> None:
