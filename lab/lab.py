@@ -269,11 +269,13 @@ class Lab:
             if process.machine.sql and process.machine.sql.replica_of:
                 mariadb_server.wait_until_replicating(self.site, process)
         for process in processes:
-            if process.name.startswith("api-"):
+            if process.name == "feed" or process.name.startswith("api-"):
                 service.wait_until_serving(self.site, process)
         for process in processes:
             if process.name == "nginx":
                 web_server.wait_until_serving(self.site, process)
+        for process in processes:
+            service.check_running(process)
 
     def stop_apis(self) -> None:
         """Ends the API processes, in order: each closes its clients."""

@@ -16,7 +16,7 @@ from lab.errors import LabError
 from lab.files import make_directory, socket_path, write
 from lab.site import START_TIMEOUT_S, Process, Site
 from lab.topology import Api, Machine, Topology
-from lab.waiting import until
+from lab.waiting import NotReadyError, until
 
 MARKET: Final = (sys.executable, "-m", "market.cli")
 """How the service is started."""
@@ -37,6 +37,21 @@ class CommandError(LabError):
 def api_socket(site: Site, machine: Machine, number: int) -> Path:
     """The unix socket of a node's API process."""
     return socket_path(site.disk(machine) / "api" / f"api-{number}.sock")
+
+
+def feed_socket(site: Site, machine: Machine) -> Path:
+    """The unix socket of the feed."""
+    return socket_path(make_directory(site.disk(machine) / "operator") / "feed.sock")
+
+
+def check_running(process: Process) -> None:
+    """Returns when a process has not ended.
+
+    Raises:
+        NotReadyError: when it has.
+    """
+    if process.popen.poll() is not None:
+        raise NotReadyError(f"{process.title} ended with status {process.popen.returncode}")
 
 
 def start_apis(site: Site, machine: Machine, api: Api) -> list[Process]:
@@ -100,18 +115,20 @@ def start_resolver(site: Site) -> Process:
 def start_feed(site: Site) -> Process:
     """Starts the feed without waiting for it."""
     machine = site.topology.home_machine
-    where = socket_path(make_directory(site.disk(machine) / "operator") / "feed.sock")
     settings = operator_settings(site, "market_reader")
+    where = feed_socket(site, machine)
     return site.start(machine, "feed", [*MARKET, "feed", "--settings", settings, "--listen", where])
 
 
 def wait_until_serving(site: Site, process: Process) -> None:
-    """Returns when an API process says that it can serve.
+    """Returns when an API process, or the feed, says that it can serve.
 
     Raises:
         NotReadyError: when it does not in time.
     """
-    path = api_socket(site, process.machine, int(process.name.removeprefix("api-")))
+    feed = process.name == "feed"
+    number = 0 if feed else int(process.name.removeprefix("api-"))
+    path = feed_socket(site, process.machine) if feed else api_socket(site, process.machine, number)
 
     def answers() -> bool:
         connection = http.client.HTTPConnection("localhost", timeout=_PROBE_TIMEOUT_S)

@@ -26,6 +26,7 @@ from market.store import ReplyError, UnavailableError
 _log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S: Final = 5.0
+"""How long it may take to find a server and to reach it."""
 BACKOFF_MIN_S: Final = 0.05
 BACKOFF_MAX_S: Final = 2.0
 WATCH_S: Final = 1.0
@@ -66,6 +67,9 @@ class Link:
 
     To an endpoint that names Sentinels it connects where they say, and again whenever they name another.
     """
+
+    greet_timeout_s = CONNECT_TIMEOUT_S
+    """How long may pass from there until the link is ready."""
 
     def __init__(self, name: str, endpoint: RedisEndpoint, password: str) -> None:
         self.name = name
@@ -116,11 +120,13 @@ class Link:
         while True:
             try:
                 await asyncio.wait_for(self._connect(), CONNECT_TIMEOUT_S)
+                await asyncio.wait_for(self._greet(), self.greet_timeout_s)
+                self._ready = not self._lost.done()
                 delay_s = BACKOFF_MIN_S
                 _log.info("connected to %s", self.name)
                 await self._watch()
             except TimeoutError:
-                self._drop(f"no answer within {CONNECT_TIMEOUT_S:g} s")
+                self._drop("no answer in time")
             except (OSError, ReplyError, UnavailableError) as error:
                 self._drop(str(error))
             _log.warning("%s is unavailable: %s", self.name, self._last_error)
@@ -133,8 +139,6 @@ class Link:
         self._lost = self._loop.create_future()
         self._server = await self._find()
         await self._loop.create_connection(lambda: _Wire(self), *self._server)
-        await self._greet()
-        self._ready = True
 
     async def _find(self) -> Server:
         if not self._endpoint.sentinels:
@@ -296,8 +300,7 @@ class CommandLink(Link):
             await self._check_role()
         if self._writes:
             epoch_guard.read(await self._ask(*epoch_guard.COMMAND))
-        for script in self._scripts:
-            await self._ask("SCRIPT", "LOAD", script.text)
+        await asyncio.gather(*(self._ask("SCRIPT", "LOAD", script.text) for script in self._scripts))
 
     def _on_reply(self, reply: Any) -> None:
         super()._on_reply(reply)

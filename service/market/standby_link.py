@@ -16,7 +16,7 @@ from market.acknowledgement import (
     Standbys,
     read_role,
 )
-from market.redis_link import CONNECT_TIMEOUT_S, MAX_WAITING, Callback, CommandLink
+from market.redis_link import MAX_WAITING, Callback, CommandLink
 from market.redis_server import Server
 from market.scripts import Command, Script
 from market.sentinels import find_down
@@ -25,7 +25,11 @@ from market.store import ReplyError, UnavailableError
 
 MAX_ROUNDS: Final = 64
 """Batches that may wait for the standbys each by itself; what comes then shares the next round."""
-GREET_LIMIT_S: Final = CONNECT_TIMEOUT_S - 1
+GREET_TIMEOUT_S: Final = 12.0
+"""While a standby is down the link is ready after some 15 round trips, of up to 0.31 s, and 1 s for the
+Sentinel that does not answer."""
+GREET_LIMIT_S: Final = GREET_TIMEOUT_S / 2
+"""How long after its beginning a standby may be missed; the Sentinels are asked once more at most."""
 CONSULT_S: Final = 0.5
 """How often the Sentinels are asked which standbys are down, while one is late or down."""
 
@@ -50,6 +54,8 @@ class StandbyLink(CommandLink):
     acknowledged by then is asked for again, in one round for all, until `LIMIT_S` have passed or no standby
     is left. Then the link lets go of the master, and all that is held fails: its outcome is unknown.
     """
+
+    greet_timeout_s = GREET_TIMEOUT_S
 
     def __init__(
         self,
