@@ -22,7 +22,7 @@ demo: $(ENV)
 	.venv/bin/isochrone compare --users 960 --ramp 10 --duration 25 --data-path both --out out/demo
 
 test: $(ENV)
-	.venv/bin/pytest -q -n 2 --dist loadfile
+	.venv/bin/pytest -q -n 3 --dist loadfile
 
 faults: $(ENV)
 	.venv/bin/isochrone faults run --suite short --name faults --out out/faults
@@ -48,7 +48,7 @@ image-lock: $(ENV)
 
 # The guests have a network of their own, in which the metadata service's address is a test's.
 test-image: image
-	ISOCHRONE_IMAGE=1 unshare --net .venv/bin/python -m pytest -q -n 2 --dist loadfile --durations=15 tests/image
+	ISOCHRONE_IMAGE=1 unshare --net .venv/bin/python -m pytest -q -n 3 --dist loadfile --durations=15 tests/image
 
 check: $(ENV)
 	.venv/bin/ruff format --check .

@@ -34,7 +34,7 @@ SECRET: Final = "[secret]"  # noqa: S105
 UNKNOWN: Final = "[known after it is made]"
 """What stands for a value that only AWS can tell."""
 
-TIMEOUT_S: Final = 60.0
+TIMEOUT_S: Final = 180.0
 """A program that takes longer waits for something that never comes."""
 
 

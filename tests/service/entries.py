@@ -95,6 +95,7 @@ class Process:
         self.sql = SqlReader(settings)
         self.journal = JournalWatch(settings, self.store, self.sql)
         self.audit = Audit(settings, self.store)
+        self.tracing = None
 
     async def ask(self, user: str, request: Request) -> Reply | Failure:
         """The answer to a request of a user."""

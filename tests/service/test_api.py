@@ -423,7 +423,7 @@ def test_four_processes_race_and_each_interval_has_exactly_one_update(
     gaps_ms = [(b.published_us - a.published_us) / 1000 for a, b in itertools.pairwise(longest)]
     assert len(gaps_ms) >= 3
     assert min(gaps_ms) >= interval_ms - 1
-    assert max(gaps_ms[:-1]) <= interval_ms + 500
+    assert max(gaps_ms[:-1]) <= 2 * interval_ms
 
 
 def test_the_last_change_goes_out_when_the_process_that_made_it_dies(

@@ -27,7 +27,7 @@ from tests.infra.cloud.declared import Declared, Resource
 from tests.infra.cloud.errors import HarnessError
 from tests.infra.cloud.mocks import Cloud
 
-TIMEOUT_S: Final = 50.0
+TIMEOUT_S: Final = 180.0
 """A program that takes longer waits for something that never comes."""
 
 
