@@ -23,7 +23,7 @@ DAEMON = ["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 & exit 0"]
 REPOSITORY = Path(__file__).parents[2]
 
 PARENT = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from lab.world import World
 from tests.lab.worlds import DISTANT, PAIR
@@ -32,6 +32,7 @@ world = World.create(sys.argv[1], Path(sys.argv[2]), PAIR, DISTANT)
 child = world.spawn("left", "sleeper", ["sleep", "1000"])
 world.spawn("right", "stubborn", ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"])
 world.spawn("right", "daemon", ["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 & exit 0"]).wait()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it
 try:
     print(child.pid, flush=True)
     time.sleep(1000)
