@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ami.node.probes import serves
 from tests.image import cloud, user
 from tests.image.guest import Guest, running
 
@@ -75,6 +76,12 @@ def healthy(guest: Guest, aws: cloud.Cloud) -> None:
     """Wait until the machine has told its group that it can serve, and nothing else."""
     guest.until("it reports healthy", lambda: aws.group.health() or None)
     assert aws.group.health() == ["Healthy"]
+
+
+def in_service(guest: Guest, machine: cloud.Machine) -> None:
+    """Wait until a node answers its health check from outside."""
+    name = machine.settings.names.regional
+    guest.until("it serves", lambda: serves(name, user.HTTPS_PORT) is None or None)
 
 
 def can_serve(guest: Guest) -> None:

@@ -38,6 +38,7 @@ def node(aws: cloud.Cloud) -> cloud.Machine:
 def guest(node: cloud.Machine, host: Host) -> Iterator[Guest]:
     with host.booted(node, memory_mib=4096) as running:
         running.settled()
+        machines.in_service(running, node)
         yield running
 
 
@@ -153,6 +154,7 @@ def test_a_reboot_brings_everything_back_with_its_data(guest: Guest, node: cloud
     guest.until("the machine is back", again)
     assert guest.settled() == "running"
     assert "meta-data/instance-id" in node.metadata.asked
+    machines.in_service(guest, node)
     assert guest.run(keep).strip() == "1"
     assert asyncio.run(user.predict(node, "user-1", 2)) == 2
 

@@ -43,9 +43,9 @@ async def connected(node: Machine, who: str = "user-0", port: int = HTTPS_PORT) 
         additional_headers={"Authorization": f"Bearer {token(node, who)}"},
         compression=None,
         ping_interval=None,
-        open_timeout=20,
+        open_timeout=PATIENCE_S,
     )
-    client = Client(socket)
+    client = Client(socket, PATIENCE_S)
     try:
         yield client
     finally:

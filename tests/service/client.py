@@ -31,8 +31,9 @@ PUSHES = (Distribution, PoolChanged, GameChanged, StateLost)
 class Client:
     """Sends requests and gets replies; pushes are kept apart in the order in which they came."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, patience_s: float = 10) -> None:
         self.socket = socket
+        self._patience_s = patience_s
         self.pushes: list[Any] = []
         self._replies: asyncio.Queue[Any] = asyncio.Queue()
         self._arrived = asyncio.Event()
@@ -56,7 +57,7 @@ class Client:
         await self.socket.send(encode(request).decode() if isinstance(request, Request) else request)
 
     async def reply(self) -> Any:
-        return await asyncio.wait_for(self._replies.get(), 10)
+        return await asyncio.wait_for(self._replies.get(), self._patience_s)
 
     @property
     def distributions(self) -> list[Distribution]:
@@ -65,7 +66,7 @@ class Client:
 
     async def push(self, count: int) -> Any:
         """The push of that number, counted from 1."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(self._patience_s):
             while len(self.pushes) < count:
                 self._arrived.clear()
                 await self._arrived.wait()
@@ -73,7 +74,7 @@ class Client:
 
     async def distribution(self, count: int) -> Distribution:
         """The distribution of that number, counted from 1."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(self._patience_s):
             while len(self.distributions) < count:
                 self._arrived.clear()
                 await self._arrived.wait()
