@@ -211,7 +211,7 @@ class Connection(asyncio.Protocol):
         """Send a push; to a client that does not drain, of each pool's distributions only the latest."""
         if self._transport is None or not self.is_open:
             return
-        if sending.pool is None and self.version == 1:
+        if sending.only is not None and sending.only != self.version:
             return
         self.told = True
         frame = sending.frame if self._compressor is None else self._compressor.shared(sending.frame)

@@ -21,21 +21,23 @@ class Sending(NamedTuple):
     """A push on its way to clients.
 
     `pool` is given of a distribution, which a later one of the same pool supersedes; everything else is
-    kept for whoever is slow. Clients of `market.v1` know distributions only. `published_us` is 0 of what
-    this process says itself.
+    kept for whoever is slow. `published_us` is 0 of what this process says itself. `only` is the version of
+    the protocol whose clients get it, None when all do.
     """
 
     position: Position
     pool: str | None
     frame: bytes
     published_us: int = 0
+    only: int | None = None
 
 
 def read_push(payload: bytes) -> tuple[str, Sending]:
     """The game of a push as the channel carries it, and the push; raises `msgspec.DecodeError`."""
     push = decode_push(payload)
-    pool = push.pool if isinstance(push, Distribution) else None
-    return push.game, Sending(Position(push.epoch, push.offset), pool, text_frame(payload), push.published_us)
+    pool, only = (push.pool, None) if isinstance(push, Distribution) else (None, 2)
+    position = Position(push.epoch, push.offset)
+    return push.game, Sending(position, pool, text_frame(payload), push.published_us, only)
 
 
 class History:

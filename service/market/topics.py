@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
@@ -10,7 +11,7 @@ from market import calls, keys
 from market.fanout import Fanout, Listener
 from market.frames import text_frame
 from market.history import START, UNREADABLE, History, Recent, Sending, read_push
-from market.protocol import Pool, Position, StateLost, encode
+from market.protocol import Distribution, Pool, Position, StateLost, encode
 from market.redis_link import ChannelLink
 from market.settings import Settings, read_secret
 from market.store import Failure, Store, failure_of
@@ -154,7 +155,10 @@ class Topic:
         position = recent.position
         message = StateLost(self.game, position.epoch, position.offset, public(pools))
         self.history.replace(position, recent.pushes)
-        self._fanout.publish(Sending(position, None, text_frame(encode(message))))
+        self._fanout.publish(Sending(position, None, text_frame(encode(message)), only=2))
+        for pool in message.pools:
+            shown = distribution(self.game, pool)
+            self._fanout.publish(Sending(position, pool.id, text_frame(encode(shown)), only=1))
         self._resume()
 
     def _caught_up(self, recent: Recent, missed: list[Sending]) -> None:
@@ -217,6 +221,12 @@ class Topic:
 def public(pools: list[Pool]) -> list[Pool]:
     """Those that everyone may see."""
     return [pool for pool in pools if pool.audience == "everyone"]
+
+
+def distribution(game: str, pool: Pool) -> Distribution:
+    """What a client of `market.v1`, which knows no snapshots, is told of a pool in one."""
+    now_us = time.time_ns() // 1000
+    return Distribution(game, pool.id, pool.epoch, pool.offset, now_us, pool.totals, pool.predictions)
 
 
 class Topics:

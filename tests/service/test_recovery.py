@@ -174,7 +174,27 @@ def test_what_cannot_be_had_again_is_replaced_by_a_snapshot(
             assert (await received(user, 3))[-1] == 3
             positions = [(push.epoch, push.offset) for push in user.pushes]
             assert positions == sorted(set(positions))
+            assert (await received(old, 3))[-1] == 3
             assert all(isinstance(push, Distribution) for push in old.pushes)
+            assert (epoch + 1, 2) in {(push.epoch, push.offset) for push in old.pushes}, (
+                "in the snapshot's place"
+            )
+
+    asyncio.run(scenario())
+
+
+def test_who_joins_after_a_restart_gets_the_first_push_of_the_new_epoch(
+    serve: Serve, settings: Settings, channel: Client, signer: Signer, epoch: int
+) -> None:
+    publish(channel, 2)
+    channel.set(keys.EPOCH, epoch + 1)
+    server = serve(settings)
+
+    async def scenario() -> None:
+        async with connected(server.path, signer.issue("user-1", 60)) as user:
+            assert await user.ask(JOIN) == Joined(1, "match-1", epoch + 1, 0, "new")
+            publish(channel, 1)
+            assert isinstance(await user.push(1), Distribution)
 
     asyncio.run(scenario())
 
