@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+import struct
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +17,8 @@ from ami.node import session_agent
 from ami.node.session_agent import AgentError, SessionAgent, binary_key, bucket, object_key
 from ami.node.system import Disk, Done, run
 from tests.ami.node_fakes import HOME, Programs, account, disk
+
+ROOTFS = Path(__file__).parents[2] / "ami" / "rootfs"
 
 
 @dataclass(frozen=True)
@@ -188,3 +192,13 @@ def test_a_package_that_does_not_end_is_given_up(tmp_path: Path, monkeypatch: py
         s3.put_object(Bucket=bucket(HOME), Key=object_key(), Body=PACKAGE, ACL="public-read")
         with pytest.raises(AgentError, match="has more than"):
             session_agent.fetch(HOME, object_key(), tmp_path / "package")
+
+
+def test_the_key_on_the_image_is_the_one_that_the_documents_name() -> None:
+    file = ROOTFS / session_agent.KEY.relative_to("/")
+    key = binary_key(file.read_text(encoding="ascii"))
+    kind, length = struct.unpack_from(">BH", key)
+    assert kind == 0x99, "a public key with a length of two octets (RFC 4880, section 4.2)"
+    digits = hashlib.sha1(key[: 3 + length], usedforsecurity=False).hexdigest().upper()
+    fingerprint = " ".join(digits[at : at + 4] for at in range(0, 40, 4))
+    assert fingerprint in (ROOTFS.parents[1] / "docs/image.md").read_text(encoding="utf-8")
