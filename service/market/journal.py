@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
+from market.limits import MAX_MONEY
 from market.protocol import Name, OptionIndex, Stake
 
 Kind = Literal[
@@ -34,8 +35,6 @@ Kind = Literal[
 ]
 
 MAX_BODY_BYTES: Final = 1 << 20
-MAX_MONEY: Final = 2**53
-"""All the money of a market is less, so that no sum of it is ever rounded."""
 MAX_WORD: Final = 2**64
 """Times and counts of a stream's ids are less."""
 
