@@ -100,14 +100,12 @@ class History:
         """How long after a moment everyone was connected for good (s); none when some are not."""
         if not self.complete:
             return None
-        present, last_s = 0, moment_s
+        present, complete_s = 0, moment_s
         for at_s, change in sorted(self._presence):
-            present += change
             if present < len(self.regions):
-                last_s = None  # type: ignore[assignment]
-            elif last_s is None:
-                last_s = at_s
-        return max(0.0, last_s - moment_s)
+                complete_s = at_s
+            present += change
+        return max(0.0, complete_s - moment_s)
 
     def _since(self, moment_s: float) -> Iterator[Acknowledged]:
         """The receipts since a moment; the generators' lines arrive within a second of one another."""
