@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fleet.errors import FleetError
-from infra.architecture import Architecture
+from infra.architecture import Architecture, LoadFleet
 
 Client = Callable[[str, str], Any]
 """Makes boto3's client of a service in a region."""
@@ -61,18 +61,27 @@ def of_role(machines: Sequence[Machine], role: str) -> list[Machine]:
     return [machine for machine in machines if machine.role == role]
 
 
+def load_fleet(architecture: Architecture) -> LoadFleet:
+    """What the stack file says of the load machines.
+
+    Raises:
+        FleetError: when the stack has no fleet.
+    """
+    if architecture.load is None:
+        raise FleetError(
+            f"{architecture.name} has no load fleet: pulumi config set --path isochrone:load.per-region 1"
+            f" -s {architecture.name} && pulumi up -s {architecture.name}"
+        )
+    return architecture.load
+
+
 def load_machines(machines: Sequence[Machine], architecture: Architecture) -> list[Machine]:
     """The load machines, as many in every region as the stack file says.
 
     Raises:
         FleetError: when the stack has no fleet, or some of its machines do not run.
     """
-    load = architecture.load
-    if load is None:
-        raise FleetError(
-            f"{architecture.name} has no load fleet: pulumi config set --path isochrone:load.per-region 1"
-            f" -s {architecture.name} && pulumi up -s {architecture.name}"
-        )
+    load = load_fleet(architecture)
     found = of_role(machines, "load")
     counts: Mapping[str, int] = {
         region: sum(machine.region == region for machine in found) for region in load.regions

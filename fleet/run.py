@@ -14,6 +14,7 @@ import msgspec
 from bench import windows
 from bench.assembly import Subject, assembled
 from bench.books import prove_dump
+from bench.database_counts import DatabaseCounts, counters
 from bench.load import Load
 from bench.measured import Measured, load_of
 from bench.result import ArchitectureResult, Ledger
@@ -25,7 +26,6 @@ from fleet.errors import FleetError
 from fleet.job import Keys
 from fleet.machines import Client, Machine
 from fleet.outputs import Outputs
-from fleet.scripts import Totals
 from fleet.ssm import Transport
 from fleet.store import Store
 from fleet.watched import instance_size, watched
@@ -131,7 +131,7 @@ def run(what: FleetRun, edges: Edges, telling: Telling) -> ArchitectureResult:
         used,
         [each.capacity for each in counted],
         {name: latency.all for name, latency in load.latency.items()},
-        _counters(before, after, load),
+        counters(before, after, load),
         cost.usd_per_hour,
     )
     subject = Subject(
@@ -158,7 +158,7 @@ def _counting(found: Sequence[Machine]) -> Mapping[str, list[Machine]]:
     }
 
 
-def _count(edges: Edges, counting: Mapping[str, list[Machine]]) -> Totals:
+def _count(edges: Edges, counting: Mapping[str, list[Machine]]) -> DatabaseCounts:
     printed: dict[str, str] = {}
     for settings, asked in counting.items():
         script = scripts.counters(settings)
@@ -170,9 +170,7 @@ def _count(edges: Edges, counting: Mapping[str, list[Machine]]) -> Totals:
 
 
 def _load(what: FleetRun, edges: Edges, telling: Telling, store: Store, fleet: Sequence[Machine]) -> Load:
-    load = what.site.architecture.load
-    assert load  # noqa: S101 - there are no load machines without it
-    keys = Keys(what.name)
+    architecture, keys = what.site.architecture, Keys(what.name)
     telling.step("delivering the load")
     signer = tokens.signer(edges.client, what.site)
     lasting_s = int(what.scenario.end_s) + TOKENS_SPARE_S
@@ -183,7 +181,7 @@ def _load(what: FleetRun, edges: Edges, telling: Telling, store: Store, fleet: S
         what.outputs.url,
         what.ca_file,
         what.scenario,
-        instance_size(what.site.architecture, load.instance_type).cores,
+        instance_size(architecture, machines.load_fleet(architecture).instance_type).cores,
         what.seed,
     )
     jobs = {each.machine: each for each in workload.jobs(fleet)}
@@ -217,19 +215,3 @@ def _prove(what: FleetRun, edges: Edges, store: Store, machine: Machine, load: L
     except (OSError, EOFError, zlib.error) as error:
         raise FleetError(f"what the books say cannot be unpacked: {error}") from error
     return prove_dump(lines, load, epoch)
-
-
-def _counters(before: Totals, after: Totals, load: Load) -> list[windows.CounterSample]:
-    return [
-        windows.CounterSample(
-            load.started_at_s, 0, 0, before.redis_hits, before.redis_misses, before.sql_queries
-        ),
-        windows.CounterSample(
-            load.ended_at_s,
-            load.users.connected,
-            load.requests,
-            after.redis_hits,
-            after.redis_misses,
-            after.sql_queries,
-        ),
-    ]

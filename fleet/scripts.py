@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from bench.database_counts import DatabaseCounts
 from fleet.errors import FleetError
 from fleet.job import Keys
 
@@ -44,14 +45,6 @@ class Counters(Struct, frozen=True):
 
     redis: dict[str, Served]
     sql: dict[str, int]
-
-
-class Totals(Struct, frozen=True):
-    """What all databases of a stack have served."""
-
-    redis_hits: int
-    redis_misses: int
-    sql_queries: int
 
 
 def crew(bucket: str, region: str, run: str, machine: str, python: str = PYTHON) -> str:
@@ -93,7 +86,7 @@ def counters(settings: str) -> str:
     return shlex.join([MARKET, "counters", "--settings", settings])
 
 
-def totals(printed: Mapping[str, str]) -> Totals:
+def totals(printed: Mapping[str, str]) -> DatabaseCounts:
     """What all databases have served; one that several machines name counts once.
 
     Args:
@@ -111,7 +104,7 @@ def totals(printed: Mapping[str, str]) -> Totals:
             raise FleetError(f"{machine} does not say what its databases have served: {error}") from error
         redis |= {_whose(machine, name): served for name, served in found.redis.items()}
         sql |= {_whose(machine, name): count for name, count in found.sql.items()}
-    return Totals(
+    return DatabaseCounts(
         sum(served.hits for served in redis.values()),
         sum(served.misses for served in redis.values()),
         sum(sql.values()),

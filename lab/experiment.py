@@ -14,6 +14,7 @@ import msgspec
 from bench import coordinator, plan, windows
 from bench.assembly import Subject, assembled
 from bench.books import prove_dump
+from bench.database_counts import DatabaseCounts, counters
 from bench.events import Progress
 from bench.load import Load
 from bench.plan import Plan
@@ -94,19 +95,19 @@ def run(
         on_step=on_step,
     ) as lab:
         on_step("running the load")
-        before = _Totals.read(lab)
+        before = _counts(lab)
         wan_before = lab.world.wan_stats()
         with Sampler(_watched(lab)) as sampler:
             load = asyncio.run(_load(experiment, lab, on_progress))
         wan = lab.world.wan_stats().since(wan_before)
         lab.check()
-        counters = _counters(before, _Totals.read(lab), load)
+        counted = counters(before, _counts(lab), load)
         on_step("proving the money")
         lab.stop_apis()
         lab.drain()
         ledger = prove_dump(lab.dump().splitlines(), load)
         on_step("taking the lab down")
-    return _result(experiment, load, ledger, sampler, _capacities(lab), counters, wan)
+    return _result(experiment, load, ledger, sampler, _capacities(lab), counted, wan)
 
 
 async def _load(experiment: Experiment, lab: Lab, on_progress: Callable[[Progress], None]) -> Load:
@@ -132,45 +133,20 @@ async def _load(experiment: Experiment, lab: Lab, on_progress: Callable[[Progres
     return await coordinator.run(plans, spawn, experiment.directory, on_progress)
 
 
-@dataclass(frozen=True)
-class _Totals:
-    """What the databases had served at a moment, over all of a lab's machines."""
-
-    redis_hits: int
-    redis_misses: int
-    sql_queries: int
-
-    @classmethod
-    def read(cls, lab: Lab) -> _Totals:
-        hits = misses = queries = 0
-        for name, machine in lab.machines.items():
-            if machine.redis:
-                with lab.redis(name) as redis:
-                    stats = redis.info("stats")
-                hits += stats["keyspace_hits"]
-                misses += stats["keyspace_misses"]
-            if machine.sql:
-                with lab.sql(name) as connection, connection.cursor() as cursor:
-                    cursor.execute("SHOW GLOBAL STATUS LIKE 'Questions'")
-                    row = cursor.fetchone()
-                queries += int(row["Value"]) if row else 0
-        return cls(hits, misses, queries)
-
-
-def _counters(before: _Totals, after: _Totals, load: Load) -> list[windows.CounterSample]:
-    return [
-        windows.CounterSample(
-            load.started_at_s, 0, 0, before.redis_hits, before.redis_misses, before.sql_queries
-        ),
-        windows.CounterSample(
-            load.ended_at_s,
-            load.users.connected,
-            load.requests,
-            after.redis_hits,
-            after.redis_misses,
-            after.sql_queries,
-        ),
-    ]
+def _counts(lab: Lab) -> DatabaseCounts:
+    hits = misses = queries = 0
+    for name, machine in lab.machines.items():
+        if machine.redis:
+            with lab.redis(name) as redis:
+                stats = redis.info("stats")
+            hits += stats["keyspace_hits"]
+            misses += stats["keyspace_misses"]
+        if machine.sql:
+            with lab.sql(name) as connection, connection.cursor() as cursor:
+                cursor.execute("SHOW GLOBAL STATUS LIKE 'Questions'")
+                row = cursor.fetchone()
+            queries += int(row["Value"]) if row else 0
+    return DatabaseCounts(hits, misses, queries)
 
 
 def _watched(lab: Lab) -> list[Watched]:
@@ -201,7 +177,7 @@ def _result(
     ledger: Ledger,
     sampler: Sampler,
     capacities: list[windows.MachineCapacity],
-    counters: list[windows.CounterSample],
+    counted: list[windows.CounterSample],
     wan: wanstats.WanStats,
 ) -> ArchitectureResult:
     cost = estimate(experiment.architecture, experiment.prices)
@@ -210,7 +186,7 @@ def _result(
         samples,
         capacities,
         {name: latency.all for name, latency in load.latency.items()},
-        counters,
+        counted,
         cost.usd_per_hour,
         window_s=WINDOW_S,
     )

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.database_counts import DatabaseCounts
 from fleet import scripts
 from fleet.errors import FleetError
-from fleet.scripts import Totals
 
 COUNTED = json.dumps(
     {"redis": {"10.4.128.10:6379": {"hits": 5, "misses": 2}}, "sql": {"sql.example:3306": 7}}
@@ -102,12 +102,12 @@ def test_a_seed_that_says_no_epoch_is_told() -> None:
 
 
 def test_a_server_that_several_machines_name_counts_once() -> None:
-    assert scripts.totals({"i-1": COUNTED, "i-2": f"a warning\n{COUNTED}\n"}) == Totals(5, 2, 7)
+    assert scripts.totals({"i-1": COUNTED, "i-2": f"a warning\n{COUNTED}\n"}) == DatabaseCounts(5, 2, 7)
 
 
 def test_servers_on_machines_themselves_are_each_machines_own() -> None:
     printed = {"i-1": counted("127.0.0.1", 5, 7), "i-2": counted("127.0.0.1", 6, 8)}
-    assert scripts.totals(printed) == Totals(11, 2, 15)
+    assert scripts.totals(printed) == DatabaseCounts(11, 2, 15)
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[]", '{"redis": {}}'])
