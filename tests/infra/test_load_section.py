@@ -10,7 +10,7 @@ from infra.architecture import LoadFleet
 from infra.errors import StackFileError
 from infra.regions import REGIONS
 from infra.stackfile import from_config, load, parse
-from tests.infra.test_stackfile import ROOT, changed, config_of, engine_form, text_of
+from tests.infra.stack_files import ROOT, changed, config_of, engine_form, text_of
 
 
 def test_there_is_no_load_fleet_unless_the_file_has_one() -> None:

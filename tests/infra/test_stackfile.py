@@ -2,68 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from copy import deepcopy
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import StackFileError
 from infra.stackfile import from_config, load, parse
+from tests.infra.stack_files import ROOT, STACKS, changed, config_of, engine_form, mistakes, text_of
 
-ROOT = Path(__file__).parents[2]
-STACKS = ("baseline", "geo-i", "geo-ii")
 MATCH = {"name": "final", "start": "2026-07-19T18:00:00Z", "end": "2026-07-19T22:00:00Z", "per-region": 2}
-
-
-def config_of(stack: str) -> dict[str, Any]:
-    config: dict[str, Any] = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
-    return config
-
-
-def text_of(config: Mapping[str, Any]) -> str:
-    return yaml.safe_dump({"config": dict(config)})
-
-
-def engine_form(config: Mapping[str, Any]) -> dict[str, str]:
-    """The configuration as the engine hands it to a program: texts, and JSON for what has keys below it."""
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
-
-
-def edited(stack: str, **changes: Any) -> str:
-    """The text of a stack file with some of its top keys replaced (None removes)."""
-    config = config_of(stack)
-    for key, value in changes.items():
-        name = "isochrone:" + key.replace("_", "-")
-        if value is None:
-            config.pop(name)
-        else:
-            config[name] = value
-    return text_of(config)
-
-
-def mistakes(stack: str, **changes: Any) -> list[str]:
-    with pytest.raises(StackFileError) as caught:
-        parse("changed", edited(stack, **changes))
-    return list(caught.value.mistakes)
-
-
-def changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with values set below their keys: `nodes.scaling.minimum`."""
-    result = deepcopy(dict(config))
-    for key, value in changes.items():
-        top, *below = key.split(".")
-        at, last = result, "isochrone:" + top
-        for part in below:
-            at, last = at.setdefault(last, {}), part
-        at[last] = value
-    return result
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -318,51 +269,6 @@ def test_the_machine_image_s_configuration_is_said_to_be_no_architecture(key: st
     with pytest.raises(StackFileError) as caught:
         parse("image", text_of({f"isochrone:{key}": "x", "isochrone:size-gib": 8}))
     assert caught.value.mistakes == (f"isochrone:{key}: describes the machine image, not an architecture",)
-
-
-@pytest.mark.parametrize("stack", STACKS)
-def test_the_engine_hands_over_the_same_architecture(stack: str) -> None:
-    config = config_of(stack) | {"isochrone:zones": 3, "isochrone:protect": False, "aws:region": "eu-west-1"}
-    a = from_config(stack, engine_form(config))
-    assert a == parse(stack, text_of(config))
-    assert (a.zones, a.protect) == (3, False)
-
-
-def test_a_key_without_a_namespace_is_the_project_s_own() -> None:
-    text = edited("geo-i").replace("isochrone:", "")
-    assert parse("geo-i", text) == load("geo-i", ROOT)
-
-
-def test_keys_of_others_are_left_to_them() -> None:
-    config = config_of("geo-i") | {"aws:region": "eu-west-1", "aws:endpoints": [{"ec2": "http://127.0.0.1"}]}
-    assert parse("geo-i", text_of(config)) == load("geo-i", ROOT)
-
-
-def test_secrets_are_no_part_of_an_architecture() -> None:
-    encrypted = {"redis-password": {"secure": "v1:abcd"}, "tls": {"certificate": {"secure": "v1:efgh"}}}
-    config = config_of("geo-i") | {"isochrone:secrets": encrypted}
-    assert parse("geo-i", text_of(config)) == load("geo-i", ROOT)
-    opened = engine_form(config_of("geo-i")) | {"isochrone:secrets": '{"redis-password": "hunter2"}'}
-    assert from_config("geo-i", opened, ["isochrone:secrets"]) == load("geo-i", ROOT)
-
-
-def test_a_secret_in_plain_text_is_refused_and_not_repeated() -> None:
-    found = mistakes("geo-i", secrets={"redis-password": "hunter2", "token-key": {"secure": "v1:abcd"}})
-    assert len(found) == 1
-    assert found[0].startswith("isochrone:secrets.redis-password: is in plain text")
-    assert "hunter2" not in found[0]
-
-
-@pytest.mark.parametrize("key", ["domain", "nodes", "passwords"])
-def test_a_secret_under_another_key_is_refused_and_not_repeated(key: str) -> None:
-    in_file = mistakes("geo-i", **{key: {"a": {"secure": "hunter2"}}})
-    with pytest.raises(StackFileError) as from_engine:
-        from_config(
-            "geo-i", engine_form(config_of("geo-i")) | {f"isochrone:{key}": "hunter2"}, [f"isochrone:{key}"]
-        )
-    for found in (in_file, from_engine.value.mistakes):
-        assert [m for m in found if m.startswith(f"isochrone:{key}: is a secret")]
-        assert "hunter2" not in " ".join(found)
 
 
 def test_a_file_that_is_not_yaml_is_refused_by_its_line_which_is_not_repeated() -> None:
