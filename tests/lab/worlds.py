@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
+
 from lab import namespaces
 from lab.world import Host, World
 
 SO_TIMESTAMPNS = 35
 DISTANT = {("a", "a"): 1.0, ("a", "b"): 40.0, ("b", "a"): 40.0, ("b", "b"): 1.0}
 PAIR = (Host("left", "a", "198.18.1.1"), Host("right", "b", "198.18.2.1"))
+SLEEP = ["sleep", "1000"]
 
 
 def lab_name() -> str:
@@ -60,3 +63,11 @@ def eventually(what: Callable[[], bool], timeout_s: float = 10.0) -> None:
     while not what():
         assert time.monotonic() < deadline, "it did not become so in time"
         time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process lives; one that ended and waits for its parent does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
