@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from market import administration, keys, match_events
@@ -13,10 +10,9 @@ from market.administration import Outcome
 from market.blocking_calls import Master
 from market.calls import place
 from market.protocol import Event, OpenPool, decode_push
-from market.settings import RedisEndpoint, Settings, SqlEndpoint
 from market.store import Failure, Receipt
 from tests.service.client import prediction
-from tests.service.conftest import Client, RedisServer, Server, starting, until
+from tests.service.conftest import Client
 
 GAME = "match-1"
 BY = "admin-1"
@@ -112,28 +108,3 @@ def everything(client: Client) -> dict[bytes, Any]:
         b"stream": client.xrange,
     }
     return {name: read[client.type(name)](name) for name in client.scan_iter(match=f"{keys.PREFIX}*")}
-
-
-def live_settings(master: RedisServer, password_file: Path, token_key_file: Path) -> Settings:
-    """Those of a process that needs no SQL, for a module whose tests share it."""
-    endpoint = RedisEndpoint("127.0.0.1", master.port, str(password_file))
-    nowhere = SqlEndpoint("127.0.0.1", 1, "nobody", str(password_file))
-    return Settings(
-        region="eu-west-1",
-        node="node-1",
-        token_key_file=str(token_key_file),
-        redis_master=endpoint,
-        redis_read=endpoint,
-        sql_master=nowhere,
-        sql_read=nowhere,
-    )
-
-
-@contextlib.contextmanager
-def serving(directory: Path, name: str, settings: Settings) -> Iterator[Server]:
-    """A running process that listens, once it can serve."""
-    path = directory / f"{name}.sock"
-    with starting(directory) as start:
-        server = Server(start(name, settings, "--listen", str(path)), path)
-        until(server.healthy, f"the process: {server.command.log()}")
-        yield server

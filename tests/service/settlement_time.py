@@ -15,9 +15,10 @@ from market.blocking_calls import Master
 from market.resolving import pay, resolve
 from market.seed import seed
 from market.settings import Settings
-from tests.service.administering import BY, GAME, live_settings, pool
+from tests.service.administering import BY, GAME, pool
 from tests.service.client import prediction
 from tests.service.conftest import Client, RedisServer
+from tests.service.shared_api import settings_without_sql
 
 PREDICTIONS = 24_000
 
@@ -29,7 +30,7 @@ def main() -> None:
         server = RedisServer(directory / "redis", "x" * 32)
         server.start()
         try:
-            settings = live_settings(server, directory / "password", directory / "password")
+            settings = settings_without_sql(server, directory / "password", directory / "password")
             for chunk in (50, 100, 200):
                 measure(server, settings, chunk)
         finally:

@@ -1,4 +1,4 @@
-"""An API process that many tests share, which needs no SQL server."""
+"""A process of the service that many tests share, which needs no SQL server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.service.conftest import Command, RedisServer, Server, end, toml, unti
 def settings_without_sql(
     master: RedisServer, password_file: Path, token_key_file: Path, **changes: Any
 ) -> Settings:
-    """An API process of the async path never asks SQL, so that its tests need not wait for one."""
+    """A process of the async path never asks SQL for what is live, so that its tests need none."""
     redis = RedisEndpoint("127.0.0.1", master.port, str(password_file))
     sql = SqlEndpoint("127.0.0.1", 1, "market", str(password_file))
     return Settings(
@@ -35,17 +35,26 @@ def settings_without_sql(
 
 
 @contextlib.contextmanager
-def running_api(settings: Settings, directory: Path, listen: str | None = None) -> Iterator[Server]:
-    """An API process that many tests share."""
+def running_api(
+    settings: Settings,
+    directory: Path,
+    listen: str | None = None,
+    command: str = "api",
+    path: Path | None = None,
+) -> Iterator[Server]:
+    """A process that listens, the API or another by its command, once it can serve.
+
+    It listens at a socket of its own, unless `path` names another or `listen` an address and port.
+    """
     with tempfile.TemporaryDirectory(dir=directory) as own:
-        file, path = Path(own) / "settings.toml", Path(own) / "api.sock"
+        file, path = Path(own) / "settings.toml", path or Path(own) / "api.sock"
         file.write_text(toml(settings), encoding="utf-8")
-        argv = [sys.executable, "-m", "market.cli", "api", "--settings", str(file)]
+        argv = [sys.executable, "-m", "market.cli", command, "--settings", str(file)]
         argv += ["--listen", listen or str(path)]
         with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as process:
             server = Server(Command(process), path, listen)
             try:
-                until(server.healthy, f"the api: {server.command.log()}")
+                until(server.healthy, f"the {command}: {server.command.log()}")
                 yield server
             finally:
                 end(process)

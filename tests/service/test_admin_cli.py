@@ -20,8 +20,9 @@ from market.replay import ReplayError
 from market.resolver import Resolver
 from market.settings import ResolverSettings, Settings
 from market.tokens import Signer
-from tests.service.administering import GAME, event, fields, journal, live_settings, serving
+from tests.service.administering import GAME, event, fields, journal
 from tests.service.conftest import Client, RedisServer, Start, toml
+from tests.service.shared_api import running_api, settings_without_sql
 
 
 @pytest.fixture
@@ -121,9 +122,9 @@ def test_a_recorded_match_is_told_to_a_feed_once(
     events = replay.read(None)
     token = signer.issue("replay", 60, scopes=["feed"])
     told: list[tuple[Event, bool]] = []
-    settings = live_settings(master, password_file, token_key_file)
+    settings = settings_without_sql(master, password_file, token_key_file)
     fast = float("inf")
-    with serving(tmp_path, "feed", settings) as feed:
+    with running_api(settings, tmp_path, command="feed") as feed:
         where = str(feed.path)
         command = start("replay", settings, "--feed", where, "--speed", "inf", "--game", "match-1")
         assert command.process.wait(30) == 0, command.log()
@@ -157,16 +158,16 @@ def test_a_feed_that_comes_back_is_told_the_rest(
     market: Client,
     signer: Signer,
 ) -> None:
-    settings = live_settings(master, password_file, token_key_file)
+    settings = settings_without_sql(master, password_file, token_key_file)
     token = signer.issue("replay", 60, scopes=["feed"])
     with contextlib.ExitStack() as stack:
-        feed = stack.enter_context(serving(tmp_path, "feed", settings))
+        feed = stack.enter_context(running_api(settings, tmp_path, command="feed"))
 
         def kill(happened: Event, _: bool) -> None:
             if happened.sequence == 2:
                 feed.command.process.kill()
                 feed.command.process.wait()
-                stack.enter_context(serving(tmp_path, "feed", settings))
+                stack.enter_context(running_api(settings, tmp_path, command="feed", path=feed.path))
 
         events = [event(number) for number in range(1, 5)]
         assert replay.replay(events, str(feed.path), token, speed=float("inf"), told=kill) == 4

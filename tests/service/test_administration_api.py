@@ -33,23 +33,22 @@ from tests.service.administering import (
     event,
     fields,
     journal,
-    live_settings,
     opened,
     pool,
-    serving,
     staked,
     status,
 )
 from tests.service.client import JOIN, connected
 from tests.service.conftest import Client, RedisServer, Server
+from tests.service.shared_api import running_api, settings_without_sql
 
 
 @pytest.fixture(scope="module")
 def server(
     tmp_path_factory: pytest.TempPathFactory, master: RedisServer, password_file: Path, token_key_file: Path
 ) -> Iterator[Server]:
-    settings = live_settings(master, password_file, token_key_file)
-    with serving(tmp_path_factory.mktemp("api"), "api", settings) as running:
+    settings = settings_without_sql(master, password_file, token_key_file)
+    with running_api(settings, tmp_path_factory.mktemp("api")) as running:
         yield running
 
 

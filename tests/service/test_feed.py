@@ -30,9 +30,10 @@ from market.protocol import (
 )
 from market.settings import FeedSettings
 from market.tokens import Signer
-from tests.service.administering import event, journal, live_settings, serving
+from tests.service.administering import event, journal
 from tests.service.client import connected
 from tests.service.conftest import Client, RedisServer, Server
+from tests.service.shared_api import running_api, settings_without_sql
 
 
 class UnixHttp(http.client.HTTPConnection):
@@ -67,9 +68,9 @@ class Feed:
 def server(
     tmp_path_factory: pytest.TempPathFactory, master: RedisServer, password_file: Path, token_key_file: Path
 ) -> Iterator[Server]:
-    settings = live_settings(master, password_file, token_key_file)
+    settings = settings_without_sql(master, password_file, token_key_file)
     settings = msgspec.structs.replace(settings, feed=FeedSettings(max_message_bytes=65_536))
-    with serving(tmp_path_factory.mktemp("feed"), "feed", settings) as running:
+    with running_api(settings, tmp_path_factory.mktemp("feed"), command="feed") as running:
         yield running
 
 
@@ -156,7 +157,9 @@ def test_it_ends_its_connections_and_itself(
     market: Client,
     signer: Signer,
 ) -> None:
-    with serving(tmp_path, "feed", live_settings(master, password_file, token_key_file)) as own:
+    with running_api(
+        settings_without_sql(master, password_file, token_key_file), tmp_path, command="feed"
+    ) as own:
         feed = Feed(own, UnixHttp(own.path), signer.issue("feed-1", 600, scopes=["feed"]))
         with contextlib.closing(feed.http):
             assert feed.post({"event": event(1)})[0] == 200
