@@ -160,7 +160,11 @@ class Session:
             self._fail(message.id, Failure(ErrorCode.NOT_JOINED, "join the game first"))
             return
         self._in_flight += 1
-        handle(self._api, identity, message, partial(self._answer, message.id))
+        try:
+            handle(self._api, identity, message, partial(self._answer, message.id))
+        except Exception:
+            self._in_flight -= 1
+            raise
 
     def _join_game(self, message: JoinGame) -> None:
         limit = self._api.settings.limits.games_per_connection
