@@ -1,7 +1,9 @@
-"""A name for a lab."""
+"""A name for a lab, and a directory for its state."""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,3 +19,12 @@ def lab(tmp_path: Path) -> Iterator[str]:
     name = lab_name()
     yield name
     destroy(name, tmp_path, grace_s=0)
+
+
+@pytest.fixture(scope="module")
+def root() -> Iterator[Path]:
+    """A state directory that the servers' own users can reach; pytest's are closed to them."""
+    path = Path(tempfile.mkdtemp(prefix="isochrone-lab-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)

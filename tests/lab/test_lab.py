@@ -4,65 +4,27 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
-from infra.regions import REGIONS, matrix
-from infra.stackfile import load
-from lab import client, commands, namespaces, world
-from lab.errors import LabError, LabInUseError, MachineError
-from lab.lab import Lab, ProcessEndedError, destroy, read_state
+from infra.regions import REGIONS
+from lab import client, commands, verify_command, world
+from lab.errors import LabInUseError
+from lab.lab import Lab, ProcessEndedError, read_state
 from lab.waiting import until
+from market import keys
+from market.protocol import decode_push, encode
+from tests.lab.labs import PROJECT, USERS, assert_nothing_is_left, bring_up, read_bytes
 
-PROJECT = Path(__file__).parents[2]
-USERS = 5
 ROW = "SELECT stake FROM market.predictions WHERE user = %s AND idempotency_key = %s"
-
-
-@pytest.fixture(scope="module")
-def root() -> Iterator[Path]:
-    """A state directory that the servers' own users can reach; pytest's are closed to them."""
-    path = Path(tempfile.mkdtemp(prefix="isochrone-lab-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
-
-
-def new_name() -> str:
-    return f"t{secrets.token_hex(3)}"
-
-
-def bring_up(stack: str, root: Path, name: str | None = None, **options: Any) -> Lab:
-    return Lab.up(
-        load(stack, PROJECT), matrix("2017"), name=name or new_name(), root=root, users=USERS, **options
-    )
-
-
-def assert_nothing_is_left(name: str, root: Path) -> None:
-    assert namespaces.existing(f"{name}.") == []
-    assert list(namespaces.CONFIGURATION.glob(f"{name}.*")) == []
-    assert not (root / name).exists()
-    seen = world.status(name, root)
-    assert (seen.hosts, seen.processes) == ((), ())
-    own = f"{root / name}/".encode()
-    assert [p for p in Path("/proc").glob("[0-9]*/cmdline") if own in read_bytes(p)] == []
-
-
-def read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
 
 
 def converse(
@@ -228,6 +190,38 @@ def test_status_lists_machines_and_how_to_reach_them(geo_ii: Lab, root: Path) ->
     assert read_state(name, root) == geo_ii.state
 
 
+def verified(lab: Lab, root: Path) -> Result:
+    """What `isochrone verify consistency` says."""
+    arguments = ["consistency", "--name", lab.state.name, "--state-dir", str(root)]
+    return CliRunner().invoke(verify_command.app, arguments, env={"COLUMNS": "160"})
+
+
+def test_all_processes_have_one_order_of_pushes_and_one_that_has_another_is_named(
+    geo_ii: Lab, root: Path
+) -> None:
+    same = verified(geo_ii, root)
+    assert same.exit_code == 0, same.stderr
+    assert "The 16 processes agree on one order." in same.stdout
+    with geo_ii.redis("redis") as master:
+        newest: Any = master.lindex(keys.history("match-1"), -1)
+    push = decode_push(newest)
+    other = msgspec.structs.replace(push, offset=push.offset + 1, published_us=0)
+    with geo_ii.redis("node-sa-east-1") as replica:
+        assert replica.publish(keys.channel("match-1"), encode(other)) == 2, "its two processes listen"
+    place = {"type": "place_prediction", "game": "match-1", "pool": "winner", "option": 0, "key": "k-v"}
+    converse(geo_ii, "eu-west-1", {"type": "join_game", "game": "match-1"}, place | {"stake": 5}, user=3)
+
+    def told() -> Result | None:
+        found = verified(geo_ii, root)
+        return found if "other pushes" in found.stderr else None
+
+    differing = until("the other push is compared", told, timeout_s=20)
+    assert differing.exit_code == 1
+    lines = [line for line in differing.stderr.splitlines() if "other pushes" in line]
+    assert lines == [line for line in lines if f"at the offsets {other.offset}" in line]
+    assert {line.partition(".")[0] for line in lines} == {"node-sa-east-1"}
+
+
 def test_a_lab_that_is_in_use_is_not_taken_over(geo_ii: Lab, root: Path) -> None:
     with pytest.raises(LabInUseError):
         bring_up("baseline", root, geo_ii.state.name)
@@ -270,80 +264,3 @@ def test_a_process_that_dies_is_noticed_by_name(baseline: Lab, root: Path) -> No
     result = CliRunner().invoke(commands.app, arguments)
     assert result.exit_code == 1
     assert f"ledger on node-eu-west-1 (process {ledger.pid}) has ended" in " ".join(result.stderr.split())
-
-
-def test_a_lab_that_cannot_come_up_leaves_nothing_and_says_why(root: Path) -> None:
-    name = new_name()
-    with pytest.raises(LabError, match="market seed"):
-        bring_up("baseline", root, name, balance=-1)
-    assert_nothing_is_left(name, root)
-
-
-def test_a_state_directory_that_the_servers_cannot_reach_is_refused(tmp_path: Path) -> None:
-    tmp_path.chmod(0o700)
-    with pytest.raises(MachineError, match=r"chmod o\+x"):
-        bring_up("baseline", tmp_path / "state")
-
-
-def lab_command(*arguments: str | Path) -> subprocess.Popen[bytes]:
-    start = "from lab.commands import app; app()"
-    return subprocess.Popen(
-        [sys.executable, "-c", start, *map(str, arguments)],
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-
-
-@pytest.mark.parametrize(
-    ("begun", "number"),
-    [
-        ("world.json", signal.SIGINT),
-        ("mariadb-prepared/mysql", signal.SIGINT),
-        ("machines/node-eu-west-1/api/api-0.sock", signal.SIGINT),
-        ("machines/node-eu-west-1/redis", signal.SIGTERM),
-    ],
-)
-def test_ctrl_c_while_it_comes_up_leaves_nothing(root: Path, begun: str, number: signal.Signals) -> None:
-    name = new_name()
-    with lab_command("up", "baseline", "--name", name, "--state-dir", root, "--users", "5") as process:
-        until(begun, lambda: (root / name / begun).exists() or None, timeout_s=30, process=process)
-        process.send_signal(number)
-        output, _ = process.communicate(timeout=30)
-    assert process.returncode == 130, output.decode()
-    assert b"Traceback" not in output
-    assert_nothing_is_left(name, root)
-
-
-def test_up_leaves_it_running_and_down_takes_it_away_from_another_process(root: Path) -> None:
-    name = new_name()
-    try:
-        with lab_command("up", "baseline", "--name", name, "--state-dir", root, "--users", "5") as process:
-            output, _ = process.communicate(timeout=50)
-        assert process.returncode == 0, output.decode()
-        assert f"isochrone lab connect sa-east-1 --name {name}".encode() in output
-        assert len([p for p in world.status(name, root).processes if p.process.startswith("api-")]) == 16
-        with lab_command("down", "--name", name, "--state-dir", root) as process:
-            assert process.wait(30) == 0
-        assert_nothing_is_left(name, root)
-    finally:
-        destroy(name, root)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "advice"),
-    [
-        (["up", "nowhere"], "baseline"),
-        (["up", "baseline", "--matrix", "1999"], "2017"),
-        (["connect", "sa-east-1", "--name", "tnone"], "lab up"),
-        (["status", "--name", "tnone"], "no lab tnone"),
-        (["down", "--name", "Not A Name"], "a-z"),
-    ],
-)
-def test_mistakes_are_answered_with_what_to_do(root: Path, arguments: list[str], advice: str) -> None:
-    stacks = ["--stacks", str(PROJECT)] if arguments[0] == "up" else []
-    result = CliRunner().invoke(commands.app, [*arguments, *stacks, "--state-dir", str(root)])
-    assert result.exit_code == 1
-    assert advice in result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit)

@@ -1,0 +1,94 @@
+"""Labs by their commands, and those that do not come up: nothing of them is left."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lab import commands, world
+from lab.errors import LabError, MachineError
+from lab.lab import destroy
+from lab.waiting import until
+from tests.lab.labs import PROJECT, assert_nothing_is_left, bring_up, new_name
+
+
+def test_a_lab_that_cannot_come_up_leaves_nothing_and_says_why(root: Path) -> None:
+    name = new_name()
+    with pytest.raises(LabError, match="market seed"):
+        bring_up("baseline", root, name, balance=-1)
+    assert_nothing_is_left(name, root)
+
+
+def test_a_state_directory_that_the_servers_cannot_reach_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    with pytest.raises(MachineError, match=r"chmod o\+x"):
+        bring_up("baseline", tmp_path / "state")
+
+
+def lab_command(*arguments: str | Path) -> subprocess.Popen[bytes]:
+    start = "from lab.commands import app; app()"
+    return subprocess.Popen(
+        [sys.executable, "-c", start, *map(str, arguments)],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("begun", "number"),
+    [
+        ("world.json", signal.SIGINT),
+        ("mariadb-prepared/mysql", signal.SIGINT),
+        ("machines/node-eu-west-1/api/api-0.sock", signal.SIGINT),
+        ("machines/node-eu-west-1/redis", signal.SIGTERM),
+    ],
+)
+def test_ctrl_c_while_it_comes_up_leaves_nothing(root: Path, begun: str, number: signal.Signals) -> None:
+    name = new_name()
+    with lab_command("up", "baseline", "--name", name, "--state-dir", root, "--users", "5") as process:
+        until(begun, lambda: (root / name / begun).exists() or None, timeout_s=30, process=process)
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, output.decode()
+    assert b"Traceback" not in output
+    assert_nothing_is_left(name, root)
+
+
+def test_up_leaves_it_running_and_down_takes_it_away_from_another_process(root: Path) -> None:
+    name = new_name()
+    try:
+        with lab_command("up", "baseline", "--name", name, "--state-dir", root, "--users", "5") as process:
+            output, _ = process.communicate(timeout=50)
+        assert process.returncode == 0, output.decode()
+        assert f"isochrone lab connect sa-east-1 --name {name}".encode() in output
+        assert len([p for p in world.status(name, root).processes if p.process.startswith("api-")]) == 16
+        with lab_command("down", "--name", name, "--state-dir", root) as process:
+            assert process.wait(30) == 0
+        assert_nothing_is_left(name, root)
+    finally:
+        destroy(name, root)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["up", "nowhere"], "baseline"),
+        (["up", "baseline", "--matrix", "1999"], "2017"),
+        (["connect", "sa-east-1", "--name", "tnone"], "lab up"),
+        (["status", "--name", "tnone"], "no lab tnone"),
+        (["down", "--name", "Not A Name"], "a-z"),
+    ],
+)
+def test_mistakes_are_answered_with_what_to_do(root: Path, arguments: list[str], advice: str) -> None:
+    stacks = ["--stacks", str(PROJECT)] if arguments[0] == "up" else []
+    result = CliRunner().invoke(commands.app, [*arguments, *stacks, "--state-dir", str(root)])
+    assert result.exit_code == 1
+    assert advice in result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
