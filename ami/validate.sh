@@ -50,9 +50,10 @@ while read -r log; do
     wrong "left over: /${log#"$root"/} (a log)"
 done < <(find "$root/var/log" -type f 2>/dev/null)
 [[ -e $root/etc/machine-id && ! -s $root/etc/machine-id ]] || wrong "/etc/machine-id: must be there and empty"
+some "accounts" etc/passwd etc/shadow
 while IFS=: read -r account password _; do
     [[ $password == '*' || $password == '!'* ]] || wrong "/etc/shadow: $account could log in by a password"
-done <"$root/etc/shadow"
+done < <(cat "$root/etc/shadow" 2>/dev/null)
 # In every file, whatever it is; what libraries carry for their own tests and examples is known to everybody.
 everywhere=(--exclude-dir=proc --exclude-dir=sys --exclude='libgnutls.so.*' --exclude=examples-1.json)
 while read -r found; do
@@ -67,6 +68,11 @@ while read -r found; do
 done < <(grep -rIlE --exclude-dir=site-packages --exclude-dir=dpkg '\bi-[0-9a-f]{17}\b' "$root/etc" "$root/var" \
     2>/dev/null)
 
+# By its head: the flags after the magic number say that the file does not depend on its source's time (PEP 552).
+while read -r found; do
+    wrong "/${found#"$root"/}: is compiled for its source's time, which no second build has"
+done < <(LC_ALL=C grep -rLzaP --include='*.pyc' '\A\xa7\x0d\x0d\x0a\x01\z' "$root/opt" "$root/usr/lib" 2>/dev/null)
+
 key=usr/share/isochrone/ssm-agent.asc
 [[ ! -e $root/$key ]] || grep -q -- '-----BEGIN PGP PUBLIC KEY BLOCK-----' "$root/$key" ||
     wrong "/$key: is no public key in ASCII armour (docs/image.md)"
@@ -74,7 +80,7 @@ key=usr/share/isochrone/ssm-agent.asc
 # What a machine cannot be without.
 some "the kernel and its first file system" vmlinuz initrd.img boot/grub/grub.cfg
 for name in market redis mysql www-data prometheus; do
-    grep -q "^$name:" "$root/etc/passwd" || wrong "missing: the account $name"
+    grep -qs "^$name:" "$root/etc/passwd" || wrong "missing: the account $name"
 done
 units=usr/lib/systemd/system
 some "a unit" etc/systemd/system/{isochrone-boot,isochrone-health,isochrone-drain,isochrone-certificate}.service \

@@ -7,8 +7,8 @@ pip=$(echo /run/build/wheels/pip-*.whl)
     --find-links /run/build/wheels --no-compile --disable-pip-version-check isochrone-ami
 # What packages bring for their own tests and examples: keys and passwords among it.
 find "$venv/lib" -depth -type d \( -name tests -o -name testdata -o -path '*/boto3/examples' \) -exec rm -rf {} +
-# Compiled files that do not depend on times.
-"$venv/bin/python" -m compileall -q --invalidation-mode unchecked-hash "$venv/lib"
+# Compiled files that do not depend on times: all of them, those too that Python has just written by itself.
+"$venv/bin/python" -m compileall -q -f --invalidation-mode unchecked-hash "$venv/lib"
 "$venv/bin/market" --help >/dev/null
 # A module that cannot be imported is found here and not at the first boot.
 for module in ami.node ami.node.reporter; do
