@@ -58,10 +58,10 @@ class Host:
 
 
 def services(guest: Guest) -> set[str]:
-    """The services of any role that run, without their ends."""
+    """The services of any role that run, without their ends, and without those that have only a beginning."""
     states = "--state=active,activating,reloading"
     listed = guest.run(f"systemctl list-units --type=service {states} --plain --no-legend {SERVICES}")
-    once = {"isochrone-boot", "isochrone-growroot"}
+    once = {"isochrone-boot", "isochrone-growroot", "isochrone-agent"}
     return {line.split()[0].removesuffix(".service") for line in listed.splitlines()} - once
 
 

@@ -58,7 +58,7 @@ def credential(files: Mapping[str, str]) -> str:
         {str(parent) for path in wanted for parent in Path(path).parents if len(parent.parts) > 2}
     )
     lines = [f"d {folder} 0755 root root -" for folder in folders]
-    lines += [f"f {path} 0644 root root - {_argument(text)}" for path, text in wanted.items()]
+    lines += [f"f+ {path} 0644 root root - {_argument(text)}" for path, text in wanted.items()]
     text = "\n".join(lines) + "\n"
     found = "io.systemd.credential.binary:tmpfiles.extra=" + base64.b64encode(text.encode()).decode()
     assert len(found) < MOST_BYTES, (
