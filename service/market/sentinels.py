@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from typing import Any, Final, TypeVar
 
@@ -27,7 +27,7 @@ TIMEOUT_S: Final = 1.0
 def find_master(endpoint: RedisEndpoint) -> Server:
     """Where the master is: as the Sentinels say, or the endpoint's own host when it names none.
 
-    Waits up to twice `TIMEOUT_S` for those that do not answer.
+    Waits up to twice `TIMEOUT_S` for those that do not answer, unless more than half name the same.
 
     Raises:
         UnavailableError: when no Sentinel knows.
@@ -35,12 +35,9 @@ def find_master(endpoint: RedisEndpoint) -> Server:
     if not endpoint.sentinels:
         return endpoint.host, endpoint.port
     answers = _ask_all(endpoint, _master)
-    found = elect(answer for answer in answers if not isinstance(answer, Exception))
+    found = elect(answer for answer in answers.values() if not isinstance(answer, Exception))
     if found is None:
-        reasons = "; ".join(
-            f"{address}: {answer or 'knows none'}"
-            for address, answer in zip(endpoint.sentinels, answers, strict=True)
-        )
+        reasons = "; ".join(f"{address}: {answer or 'knows none'}" for address, answer in answers.items())
         raise UnavailableError(f"no sentinel names the master of {endpoint.service}: {reasons}")
     return found
 
@@ -58,7 +55,7 @@ def find_down(endpoint: RedisEndpoint, master: Server) -> frozenset[Server]:
     def view(client: redis.Redis, service: str) -> tuple[Server | None, frozenset[Server]]:
         return _master(client, service), _down(client, service)
 
-    views = [view for view in _ask_all(endpoint, view) if not isinstance(view, Exception)]
+    views = [view for view in _ask_all(endpoint, view).values() if not isinstance(view, Exception)]
     if elect(named for named, _ in views) not in (master, None):
         raise UnavailableError("the sentinels name another master")
     votes = Counter(where for named, down in views if named == master for where in down)
@@ -71,8 +68,11 @@ def elect(answers: Iterable[Server | None]) -> Server | None:
     return max(counted, key=lambda answer: counted[answer], default=None)
 
 
-def _ask_all(endpoint: RedisEndpoint, question: Callable[[redis.Redis, str], T]) -> list[T | Exception]:
-    """What each of the Sentinels answers, or why it does not, in their order."""
+def _ask_all(endpoint: RedisEndpoint, question: Callable[[redis.Redis, str], T]) -> dict[str, T | Exception]:
+    """What each of the Sentinels answers, or why it does not, by address.
+
+    Once more than half have given the same answer the others are not waited for: they cannot change it.
+    """
 
     def ask(address: str) -> T | Exception:
         client = connect(server(address), endpoint, timeout_s=TIMEOUT_S, connect_timeout_s=TIMEOUT_S)
@@ -82,8 +82,18 @@ def _ask_all(endpoint: RedisEndpoint, question: Callable[[redis.Redis, str], T])
         except (redis.RedisError, OSError) as error:
             return error
 
-    with ThreadPoolExecutor(len(endpoint.sentinels), "sentinels") as pool:
-        return list(pool.map(ask, endpoint.sentinels))
+    answers: dict[str, T | Exception] = {}
+    pool = ThreadPoolExecutor(len(endpoint.sentinels), "sentinels")
+    try:
+        asked = {pool.submit(ask, address): address for address in endpoint.sentinels}
+        for answered in as_completed(asked):
+            answer = answers[asked[answered]] = answered.result()
+            same = sum(answer == other for other in answers.values())
+            if answer is not None and same * 2 > len(endpoint.sentinels):
+                break
+    finally:
+        pool.shutdown(wait=False)
+    return answers
 
 
 def _master(client: redis.Redis, service: str) -> Server | None:

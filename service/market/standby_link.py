@@ -26,8 +26,8 @@ from market.store import ReplyError, UnavailableError
 MAX_ROUNDS: Final = 64
 """Batches that may wait for the standbys each by itself; what comes then shares the next round."""
 GREET_TIMEOUT_S: Final = 12.0
-"""While a standby is down the link is ready after some 15 round trips, of up to 0.31 s, and 1 s for the
-Sentinel that does not answer."""
+"""While a standby is down the link is ready after some 10 round trips, of up to 0.31 s; a Sentinel that does
+not answer is waited for, for 1 s, only when the others disagree."""
 GREET_LIMIT_S: Final = GREET_TIMEOUT_S / 2
 """How long after its beginning a standby may be missed; the Sentinels are asked once more at most."""
 CONSULT_S: Final = 0.5
@@ -103,8 +103,9 @@ class StandbyLink(CommandLink):
         offset = read_role(await self._ask("ROLE")).offset
         give_up_s = self._loop.time() + GREET_LIMIT_S
         while True:
-            await self._ask("WAIT", self._standbys.expected, WAIT_AGAIN_MS)
-            self._standbys.see(read_role(await self._ask("ROLE")), offset, self._loop.time())
+            waited = self._ask("WAIT", self._standbys.expected, WAIT_AGAIN_MS)
+            _, role = await asyncio.gather(waited, self._ask("ROLE"))
+            self._standbys.see(read_role(role), offset, self._loop.time())
             if self._standbys.acknowledged >= offset:
                 return
             if self._loop.time() >= give_up_s:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from market import calls, keys, scripts
 from market.follow import Follower
 from market.redis_client import redis_client
 from market.seed import seed
+from market.sentinels import find_master
 from market.settings import RedisEndpoint, Settings
 from market.standby_link import master_link
 from market.store import Failure, Receipt, UnavailableError
@@ -219,6 +221,28 @@ def test_nothing_is_acknowledged_while_only_a_replica_elsewhere_follows_and_noth
     users = run(master_link(ha, (scripts.PLACE,)), scenario)
     assert home.master() is not master
     assert missing(home, users) == []
+
+
+def test_a_sentinel_that_does_not_answer_is_not_waited_for_when_the_others_agree(home: Home) -> None:
+    gave_up = threading.Event()
+    with socket.create_server((HERE, 0)) as mute:
+
+        def listen() -> None:
+            client, _ = mute.accept()
+            with client:
+                while client.recv(4096):
+                    pass
+            gave_up.set()
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        address = f"{HERE}:{mute.getsockname()[1]}"
+        sentinels = (address, *(server.address for server in home.sentinels[:2]))
+        found = find_master(msgspec.structs.replace(home.endpoint, sentinels=sentinels))
+        assert not gave_up.is_set()
+        assert found == (HERE, home.master().port)
+        thread.join(10)
+        assert gave_up.is_set()
 
 
 def test_a_standby_that_hangs_is_waited_for_until_the_sentinels_call_it_down(
