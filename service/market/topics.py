@@ -21,8 +21,11 @@ _log = logging.getLogger(__name__)
 IDLE_TICKS: Final = 120
 """Ticks after which the subscription of a game without listeners is given up."""
 
-CATCH_UP_TICKS: Final = 4
-"""Ticks for which a client waits that has seen more than the nearest Redis has so far."""
+CATCH_UP_TICKS: Final = 12
+"""Ticks for which a client waits that has seen more than the nearest Redis has so far.
+
+A replica that was started again in a far region takes 3 to 4 s until it follows.
+"""
 
 
 class Entry(NamedTuple):
@@ -85,7 +88,7 @@ class Topic:
         if since is None:
             done(Entry("new", self._started, []))
             return
-        if since.epoch == self._started.epoch and since.offset > self._started.offset:
+        if since.is_after(self._started):
             self._behind.append(_Waiting(since, done, self._tick + CATCH_UP_TICKS))
             return
         missed = self.history.between(since, self._started)
@@ -123,6 +126,7 @@ class Topic:
                     self._enter_by_snapshot(one.done)
                 else:
                     self._behind.append(one)
+            self.load()
 
     def _loaded(self, recent: Recent | Failure) -> None:
         if isinstance(recent, Failure):
@@ -142,7 +146,7 @@ class Topic:
         if not self._ready:
             return []
         here, there = self.history.position, recent.position
-        if there.epoch == here.epoch and there.offset <= here.offset:
+        if not there.is_after(here):
             return []
         found = History()
         found.replace(there, recent.pushes)

@@ -9,7 +9,19 @@ import msgspec
 import pytest
 
 from market import keys, scripts
-from market.protocol import Distribution, GetPresence, Joined, JoinGame, Position, Presence, StateLost
+from market.protocol import (
+    Distribution,
+    Games,
+    GetPresence,
+    Joined,
+    JoinGame,
+    ListGames,
+    Position,
+    Presence,
+    StateLost,
+    decode_push,
+    encode,
+)
 from market.settings import RedisEndpoint, Settings
 from market.tokens import Signer
 from tests.service.client import JOIN, connected
@@ -126,6 +138,71 @@ def test_a_position_ahead_of_the_replica_is_waited_for(
             publish(channel, 2)
             assert (await ahead.reply()).state == "recovered"
             assert await received(ahead, 3) == [3]
+
+    asyncio.run(scenario())
+
+
+def test_a_position_in_an_epoch_that_the_replica_has_not_heard_of_is_waited_for(
+    serve: Serve, settings: Settings, channel: Client, signer: Signer, epoch: int
+) -> None:
+    server = serve(settings)
+    publish(channel, 1)
+
+    async def scenario() -> None:
+        async with (
+            connected(server.path, signer.issue("user-1", 60)) as ahead,
+            connected(server.path, signer.issue("user-2", 60)) as other,
+        ):
+            await ahead.send(JoinGame(1, "match-1", Position(epoch + 1, 1)))
+            assert (await other.ask(JOIN)).epoch == epoch
+            channel.set(keys.EPOCH, epoch + 1)
+            publish(channel, 1)
+            back = await ahead.reply()
+            assert (back.state, back.epoch, back.offset) == ("recovered", epoch + 1, 1)
+
+    asyncio.run(scenario())
+
+
+def test_a_replica_that_catches_up_without_a_push_is_noticed(
+    serve: Serve, settings: Settings, channel: Client, signer: Signer, epoch: int
+) -> None:
+    server = serve(settings)
+    publish(channel, 1)
+
+    async def scenario() -> None:
+        async with (
+            connected(server.path, signer.issue("user-1", 60)) as ahead,
+            connected(server.path, signer.issue("user-2", 60)) as other,
+        ):
+            assert (await other.ask(JOIN)).offset == 1
+            await ahead.send(JoinGame(1, "match-1", Position(epoch, 2)))
+            assert isinstance(await ahead.ask(ListGames(2)), Games), "the first request still waits"
+            second = decode_push(channel.lindex(keys.history("match-1"), -1))
+            channel.rpush(keys.history("match-1"), encode(msgspec.structs.replace(second, offset=2)))
+            channel.hset(keys.position("match-1"), "offset", 2)
+            back = await ahead.reply()
+            assert (back.state, back.offset) == ("recovered", 2)
+
+    asyncio.run(scenario())
+
+
+def test_a_replica_that_is_far_behind_takes_nothing_back(
+    serve: Serve, settings: Settings, channel: Client, signer: Signer, epoch: int
+) -> None:
+    server = serve(settings)
+    publish(channel, 1)
+
+    async def scenario() -> None:
+        async with connected(server.path, signer.issue("user-1", 60)) as user:
+            await user.ask(JOIN)
+            channel.set(keys.EPOCH, epoch - 1)
+            channel.config_resetstat()
+            channel.client_kill_filter(_type="pubsub")
+            read = "cmdstat_evalsha_ro"
+            await asyncio.to_thread(until, lambda: read in channel.info("commandstats"), "it is read again")
+            channel.set(keys.EPOCH, epoch)
+            publish(channel, 1)
+            assert await received(user, 2) == [2]
 
     asyncio.run(scenario())
 

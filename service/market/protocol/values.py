@@ -32,6 +32,10 @@ class Position(Struct, frozen=True, forbid_unknown_fields=True):
     epoch: Annotated[int, Meta(ge=0, lt=2**53)]
     offset: Annotated[int, Meta(ge=0, lt=2**53)]
 
+    def is_after(self, other: Position) -> bool:
+        """Whether it is the later one; every epoch is greater than those before it."""
+        return (self.epoch, self.offset) > (other.epoch, other.offset)
+
 
 class Game(Struct, frozen=True):
     """A match that users predict."""
