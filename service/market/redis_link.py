@@ -191,7 +191,10 @@ class Link:
             else:
                 answer.set_result(reply)
 
-        self._send(command, done)
+        if self._transport is None:
+            answer.set_exception(UnavailableError(self._last_error))
+        else:
+            self._send(command, done)
         return answer
 
     def _send(self, command: Command, done: Callback) -> None:

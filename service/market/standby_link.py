@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Awaitable, Collection, Iterable
 from typing import Any, Final
 
 from market.acknowledgement import (
@@ -30,6 +30,8 @@ GREET_TIMEOUT_S: Final = 12.0
 not answer is waited for, for 1 s, only when the others disagree."""
 GREET_LIMIT_S: Final = GREET_TIMEOUT_S / 2
 """How long after its beginning a standby may be missed; the Sentinels are asked once more at most."""
+NOBODY: Final[Server] = ("", 0)
+"""The master while there is no connection to one."""
 CONSULT_S: Final = 0.5
 """How often the Sentinels are asked which standbys are down, while one is late or down."""
 
@@ -68,7 +70,7 @@ class StandbyLink(CommandLink):
     ) -> None:
         super().__init__(name, endpoint, password, scripts, writes=True)
         self._addresses = standbys
-        self._standbys = Standbys(standbys, ("", 0))
+        self._standbys = Standbys(standbys, NOBODY)
         self._consulting: asyncio.Task[None] | None = None
         self._consulted_s = 0.0
         self._unconfirmed: deque[_Batch] = deque()
@@ -97,9 +99,20 @@ class StandbyLink(CommandLink):
         self._send(command, answered)
 
     async def _greet(self) -> None:
-        await super()._greet()
         assert self._server is not None  # noqa: S101 - the link is connected
         self._standbys = Standbys(self._addresses, self._server)
+        # Beside the rest: it is needed after a failover, when the master of before is a standby that is down.
+        down = self._loop.create_task(self._ask_down())
+        down.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            await super()._greet()
+            await self._await_standbys(down)
+        finally:
+            down.cancel()
+
+    async def _await_standbys(self, down: asyncio.Task[frozenset[Server]]) -> None:
+        """Until the standbys have what the master has; `down` are those that need not, asked for already."""
+        asked: Awaitable[frozenset[Server]] | None = down
         offset = read_role(await self._ask("ROLE")).offset
         give_up_s = self._loop.time() + GREET_LIMIT_S
         while True:
@@ -110,7 +123,8 @@ class StandbyLink(CommandLink):
                 return
             if self._loop.time() >= give_up_s:
                 raise NotAcknowledgedError(f"the standbys have not acknowledged for {GREET_LIMIT_S:g} s")
-            self._standbys.excuse(await self._ask_down(), self._loop.time())
+            self._standbys.excuse(await (asked or self._ask_down()), self._loop.time())
+            asked = None
 
     async def stop(self) -> None:
         """See `Link.stop`."""
@@ -208,6 +222,8 @@ class StandbyLink(CommandLink):
     def _drop(self, reason: str) -> None:
         unconfirmed, self._unconfirmed = self._unconfirmed, deque()
         self._open = None
+        # What the Sentinels are still asked about this connection says nothing of the next one.
+        self._standbys = Standbys(self._addresses, NOBODY)
         super()._drop(reason)
         self._rounds = self._held = 0
         self._again = False
