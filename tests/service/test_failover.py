@@ -16,7 +16,7 @@ import msgspec
 import pytest
 import uvloop
 
-from market import calls, keys, scripts
+from market import calls, keys, redis_link, scripts, standby_link
 from market.follow import Follower
 from market.redis_client import redis_client
 from market.seed import seed
@@ -259,6 +259,45 @@ def test_a_standby_that_hangs_is_waited_for_until_the_sentinels_call_it_down(
         assert users.refused == 0
 
     run(master_link(ha, (scripts.PLACE,)), scenario)
+
+
+def test_what_is_said_late_of_a_connection_that_is_lost_does_not_end_the_next_one(
+    home: Home, ha: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    seed(ha, USERS, BALANCE)
+    hanging = home.others(home.master())[0]
+    asked, again, said = threading.Event(), threading.Event(), threading.Event()
+
+    def slowly(*_: Any) -> frozenset[Any]:
+        if asked.is_set():
+            return frozenset()
+        asked.set()
+        again.wait(20)
+        said.set()
+        raise UnavailableError("another master, it is said late")
+
+    def afterwards(endpoint: RedisEndpoint) -> Any:
+        again.set()
+        said.wait(20)
+        return find_master(endpoint)
+
+    link: Any = master_link(ha, (scripts.PLACE,))
+
+    async def scenario(users: Users) -> None:
+        users.start()
+        await users.more(200)
+        monkeypatch.setattr(standby_link, "find_down", slowly)
+        monkeypatch.setattr(redis_link, "find_master", afterwards)
+        hanging.signal(signal.SIGSTOP)
+        await asyncio.to_thread(asked.wait, 20)
+        hanging.signal(signal.SIGCONT)
+        link._transport.abort()
+        await asyncio.to_thread(said.wait, 20)
+        await asyncio.to_thread(until, lambda: link.problem() is None, "the next connection")
+        await users.more(200)
+
+    run(link, scenario)
+    assert "it is said late" not in caplog.text
 
 
 @pytest.mark.parametrize("stopped", [False, True])
