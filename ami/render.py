@@ -118,8 +118,9 @@ class Sentinel:
     """A Sentinel, which promotes a standby when most of them miss the master.
 
     It writes its state into its own file, whose directory has to be writable for it. `master` is where the
-    master is when it starts; `down_after_ms` is how long a master may be silent; `record` is a program that
-    gets to know each new master.
+    master is when it starts; `down_after_ms` is how long a master may be silent; a failover that came to
+    nothing, for one by a split vote, is tried again after twice `failover_timeout_ms`; `record` is a program
+    that gets to know each new master.
     """
 
     bind: Sequence[str]
@@ -131,7 +132,7 @@ class Sentinel:
     service: str = "market"
     quorum: int = 2
     down_after_ms: int = 3000
-    failover_timeout_ms: int = 30_000
+    failover_timeout_ms: int = 10_000
     port: int = 26379
     record: Path | None = None
 

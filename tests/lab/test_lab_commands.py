@@ -31,7 +31,9 @@ def test_a_state_directory_that_the_servers_cannot_reach_is_refused(tmp_path: Pa
 
 
 def lab_command(*arguments: str | Path) -> subprocess.Popen[bytes]:
-    start = "from lab.commands import app; app()"
+    # Whoever runs the tests may ignore interrupts, which a child would then do too.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    start = f"{heed}; from lab.commands import app; app()"
     return subprocess.Popen(
         [sys.executable, "-c", start, *map(str, arguments)],
         cwd=PROJECT,
