@@ -170,8 +170,10 @@ class Guest:
         """Whether it is on."""
         return self._process is not None and self._process.poll() is None
 
-    def run(self, script: str, timeout_s: float = 50.0) -> str:
+    def run(self, script: str, timeout_s: float = 240.0) -> str:
         """What a shell script writes that runs in the guest as root.
+
+        A program that takes seconds elsewhere takes most of a minute in a guest that is emulated.
 
         Raises:
             GuestError: when it fails.
