@@ -60,9 +60,13 @@ class Stack:
         self.values["tls-certificate"] = self.authority.issue((play, f"*.{play}"))
 
 
-def stack(name: str) -> Stack:
-    """A stack of the repository."""
-    return Stack(Site(load(name, PROJECT)))
+def stack(name: str, api_processes: int | None = None) -> Stack:
+    """A stack of the repository, with so many API processes on a node when that is given."""
+    architecture = load(name, PROJECT)
+    if api_processes is not None:
+        nodes = replace(architecture.nodes, api_processes=api_processes)
+        architecture = replace(architecture, nodes=nodes)
+    return Stack(Site(architecture))
 
 
 @dataclass(frozen=True)
