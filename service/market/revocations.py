@@ -16,8 +16,8 @@ import redis
 
 from market import keys
 from market.acknowledgement import await_standbys
+from market.channel_link import ChannelLink
 from market.redis_client import redis_client
-from market.redis_link import ChannelLink
 from market.settings import MarketError, RedisEndpoint, Settings, read_secret
 from market.store import UnavailableError
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
 from market import calls, keys
+from market.channel_link import ChannelLink
 from market.fanout import Fanout, Listener
 from market.frames import text_frame
 from market.history import START, UNREADABLE, History, Recent, Sending, read_push
 from market.protocol import Distribution, Pool, Position, StateLost, encode
-from market.redis_link import ChannelLink
 from market.settings import Settings, read_secret
 from market.store import Failure, Store, failure_of
 
@@ -126,6 +126,7 @@ class Topic:
                     self._enter_by_snapshot(one.done)
                 else:
                     self._behind.append(one)
+        if self._behind:
             self.load()
 
     def _loaded(self, recent: Recent | Failure) -> None:
