@@ -103,7 +103,7 @@ class StandbyLink(CommandLink):
         self._standbys = Standbys(self._addresses, self._server)
         # Beside the rest: it is needed after a failover, when the master of before is a standby that is down.
         down = self._loop.create_task(self._ask_down())
-        down.add_done_callback(lambda done: done.cancelled() or done.exception())
+        down.add_done_callback(_retrieve)
         try:
             await super()._greet()
             await self._await_standbys(down)
@@ -231,6 +231,12 @@ class StandbyLink(CommandLink):
         for batch in unconfirmed:
             for done, _ in batch.held:
                 self._call(done, error)
+
+
+def _retrieve(done: asyncio.Task[frozenset[Server]]) -> None:
+    """Take note of a failure that nobody may come to ask for: the event loop would report it as forgotten."""
+    if not done.cancelled():
+        done.exception()
 
 
 def _within(batch: _Batch, reached: int) -> bool:
