@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
@@ -26,7 +27,7 @@ from market.settings import RedisEndpoint, Settings
 from market.tokens import Signer
 from tests.service.client import JOIN, connected
 from tests.service.client import Client as User
-from tests.service.conftest import Client, RedisServer, Serve, until
+from tests.service.conftest import Client, RedisServer, Serve, Server, until
 
 
 @pytest.fixture
@@ -46,6 +47,16 @@ def publish(channel: Client, count: int) -> None:
     for _ in range(count):
         channel.hset(keys.pool("winner"), mapping={"flushed_ms": 0, "due_ms": 1})
         channel.execute_command(*scripts.flush("winner", 100))
+
+
+@contextlib.asynccontextmanager
+async def two_users(server: Server, signer: Signer) -> AsyncIterator[tuple[User, User]]:
+    """Users of one process."""
+    async with (
+        connected(server.path, signer.issue("user-1", 60)) as one,
+        connected(server.path, signer.issue("user-2", 60)) as other,
+    ):
+        yield one, other
 
 
 async def received(user: User, until_offset: int) -> list[int]:
@@ -129,10 +140,7 @@ def test_a_position_ahead_of_the_replica_is_waited_for(
     publish(channel, 1)
 
     async def scenario() -> None:
-        async with (
-            connected(server.path, signer.issue("user-1", 60)) as ahead,
-            connected(server.path, signer.issue("user-2", 60)) as other,
-        ):
+        async with two_users(server, signer) as (ahead, other):
             await ahead.send(JoinGame(1, "match-1", Position(epoch, 2)))
             assert (await other.ask(JOIN)).offset == 1
             publish(channel, 2)
@@ -149,10 +157,7 @@ def test_a_position_in_an_epoch_that_the_replica_has_not_heard_of_is_waited_for(
     publish(channel, 1)
 
     async def scenario() -> None:
-        async with (
-            connected(server.path, signer.issue("user-1", 60)) as ahead,
-            connected(server.path, signer.issue("user-2", 60)) as other,
-        ):
+        async with two_users(server, signer) as (ahead, other):
             await ahead.send(JoinGame(1, "match-1", Position(epoch + 1, 1)))
             assert (await other.ask(JOIN)).epoch == epoch
             channel.set(keys.EPOCH, epoch + 1)
@@ -170,10 +175,7 @@ def test_a_replica_that_catches_up_without_a_push_is_noticed(
     publish(channel, 1)
 
     async def scenario() -> None:
-        async with (
-            connected(server.path, signer.issue("user-1", 60)) as ahead,
-            connected(server.path, signer.issue("user-2", 60)) as other,
-        ):
+        async with two_users(server, signer) as (ahead, other):
             assert (await other.ask(JOIN)).offset == 1
             await ahead.send(JoinGame(1, "match-1", Position(epoch, 2)))
             assert isinstance(await ahead.ask(ListGames(2)), Games), "the first request still waits"

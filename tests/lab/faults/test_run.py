@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,15 +17,6 @@ from lab.lab import destroy
 from tests.lab.worlds import lab_name
 
 PROJECT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def root() -> Iterator[Path]:
-    """A state directory that the servers' own users can reach; pytest's are closed to them."""
-    path = Path(tempfile.mkdtemp(prefix="isochrone-faults-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
 
 
 def fault(name: str) -> Fault:
