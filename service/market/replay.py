@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import InvalidStatus, WebSocketException
-from websockets.sync.client import ClientConnection, connect, unix_connect
 from websockets.typing import Subprotocol
 
 from market.protocol import SUBPROTOCOL, Accepted, Error, ErrorCode, Event, SubmitEvent, decode_server, encode
@@ -87,31 +88,45 @@ def replay(
     Raises:
         ReplayError: when the feed refuses an event, or stays away.
     """
+    present = [msgspec.structs.replace(event, game=game or event.game) for event in events]
+    return asyncio.run(_replay(present, offsets_s(events, speed), where, token, told))
+
+
+async def _replay(
+    events: Sequence[Event],
+    offsets_s: Sequence[float],
+    where: str,
+    token: str,
+    told: Callable[[Event, bool], None],
+) -> int:
     begun_s = time.monotonic()
     new = 0
-    with contextlib.ExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
         socket: ClientConnection | None = None
-        for number, (event, offset_s) in enumerate(zip(events, offsets_s(events, speed), strict=True)):
-            time.sleep(max(0.0, begun_s + offset_s - time.monotonic()))
-            now_ms = int(time.time() * 1000)
-            present = msgspec.structs.replace(event, game=game or event.game, at_ms=now_ms)
-            socket, accepted = _tell(stack, socket, where, token, SubmitEvent(number, present))
+        for number, (event, offset_s) in enumerate(zip(events, offsets_s, strict=True)):
+            await asyncio.sleep(max(0.0, begun_s + offset_s - time.monotonic()))
+            present = msgspec.structs.replace(event, at_ms=int(time.time() * 1000))
+            socket, accepted = await _tell(stack, socket, where, token, SubmitEvent(number, present))
             new += not accepted.duplicate
             told(present, not accepted.duplicate)
     return new
 
 
-def _tell(
-    stack: contextlib.ExitStack, socket: ClientConnection | None, where: str, token: str, request: SubmitEvent
+async def _tell(
+    stack: contextlib.AsyncExitStack,
+    socket: ClientConnection | None,
+    where: str,
+    token: str,
+    request: SubmitEvent,
 ) -> tuple[ClientConnection, Accepted]:
     """Tell one event, if need be over a new connection; the id of an event makes that safe."""
     deadline_s = time.monotonic() + PATIENCE_S
     while True:
         try:
             if socket is None:
-                socket = stack.enter_context(_connection(where, token))
-            socket.send(encode(request).decode())
-            answer: Any = decode_server(socket.recv(ANSWER_S))
+                socket = await stack.enter_async_context(_connection(where, token))
+            await socket.send(encode(request).decode())
+            answer: Any = decode_server(await asyncio.wait_for(socket.recv(), ANSWER_S))
         except InvalidStatus as error:
             if error.response.status_code < 500:
                 raise ReplayError(f"the feed refuses the connection: {error}") from error
@@ -129,13 +144,13 @@ def _tell(
             raise ReplayError(f"the feed {where} stays away: {failure}")
         _log.warning("the feed does not take the event %s yet: %s", request.event.id, failure)
         if socket is not None:
-            stack.pop_all().close()
+            await stack.pop_all().aclose()
             socket = None
-        time.sleep(PAUSE_S)
+        await asyncio.sleep(PAUSE_S)
 
 
-@contextlib.contextmanager
-def _connection(where: str, token: str) -> Iterator[ClientConnection]:
+@contextlib.asynccontextmanager
+async def _connection(where: str, token: str) -> AsyncIterator[ClientConnection]:
     options: dict[str, Any] = {
         "subprotocols": [Subprotocol(SUBPROTOCOL)],
         "additional_headers": {"Authorization": f"Bearer {token}"},
@@ -143,8 +158,8 @@ def _connection(where: str, token: str) -> Iterator[ClientConnection]:
         "open_timeout": ANSWER_S,
     }
     if "://" in where:
-        with connect(where, **options) as socket:
+        async with connect(where, **options) as socket:
             yield socket
     else:
-        with unix_connect(where, "ws://market/ws", **options) as socket:
+        async with unix_connect(where, "ws://market/ws", **options) as socket:
             yield socket

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -19,7 +21,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from websockets.sync.client import connect
+from websockets.asyncio.client import connect
 from websockets.sync.server import unix_serve
 
 from ami import render
@@ -244,23 +246,26 @@ def test_nginx_takes_the_new_one_keeps_its_users_leaves_dns_when_told_and_stems_
         nginx = subprocess.Popen([program("nginx"), "-e", home / "error.log", "-c", path])
         try:
             until("nginx", lambda: served(port) == der(first), timeout_s=20, process=nginx)
-            url = f"wss://{NAME}:{port}/ws"
-            with connect(
-                url, ssl=context(), sock=socket.create_connection(("127.0.0.1", port)), server_hostname=NAME
-            ) as user:
-                tls.write_text(second.pem)
-                nginx.send_signal(1)
-                until("the new one", lambda: served(port) == der(second) or None, timeout_s=20)
-                user.send("still here")
-                assert user.recv(timeout=10) == "still here"
-                assert b" 200 " in health(port)
-                draining.touch()
-                assert b" 503 " in health(port)
-                user.send("and here")
-                assert user.recv(timeout=10) == "and here"
-                draining.unlink()
-                assert b" 200 " in health(port)
-                assert any(b" 429 " in ask(port, "/ws") for _ in range(4))
+
+            async def stay() -> None:
+                async with connect(
+                    f"wss://{NAME}:{port}/ws", ssl=context(), host="127.0.0.1", port=port
+                ) as user:
+                    tls.write_text(second.pem)
+                    nginx.send_signal(signal.SIGHUP)
+                    until("the new one", lambda: served(port) == der(second) or None, timeout_s=20)
+                    await user.send("still here")
+                    assert await user.recv() == "still here"
+                    assert b" 200 " in health(port)
+                    draining.touch()
+                    assert b" 503 " in health(port)
+                    await user.send("and here")
+                    assert await user.recv() == "and here"
+                    draining.unlink()
+                    assert b" 200 " in health(port)
+                    assert any(b" 429 " in ask(port, "/ws") for _ in range(4))
+
+            asyncio.run(asyncio.wait_for(stay(), 60))
         finally:
             nginx.terminate()
             nginx.wait(10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import os
 import shutil
@@ -10,16 +11,16 @@ import ssl
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, closing, contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 import redis
+from websockets.asyncio.client import connect
 from websockets.http11 import Request, Response
-from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, unix_serve
 
 from ami import render
@@ -67,6 +68,19 @@ class Node:
 
     def trust(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.tls.ca_file))
+
+    def user(self, headers: Sequence[tuple[str, str]] = ()) -> connect:
+        """A user's connection. In `websockets`' threaded client one thread may send while the other takes the
+        tickets of the TLS session, and then both wait for ever: hence the one of asyncio.
+        """
+        return connect(
+            f"wss://{NAME}/ws",
+            host="127.0.0.1",
+            port=self.https_port,
+            ssl=self.trust(),
+            proxy=None,
+            additional_headers=headers,
+        )
 
     def raw(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.https_port), timeout=10)
@@ -171,23 +185,24 @@ def test_nginx_accepts_its_configuration(directory: Path, workers: int | str) ->
     )
 
 
+async def exchange(node: Node, messages: Sequence[str], headers: Sequence[tuple[str, str]] = ()) -> list[str]:
+    """What a user is answered to each message."""
+    async with asyncio.timeout(20), node.user(headers) as connection:
+        answered = []
+        for message in messages:
+            await connection.send(message)
+            answered.append(str(await connection.recv()))
+        return answered
+
+
 def test_a_websocket_passes_through_tls_and_nginx(node: Node) -> None:
-    with connect(f"wss://{NAME}/ws", sock=node.raw(), ssl=node.trust(), proxy=None) as connection:
-        for message in ("hello", "x" * 100_000):
-            connection.send(message)
-            assert connection.recv(timeout=10) == message
+    messages = ["hello", "x" * 100_000]
+    assert asyncio.run(exchange(node, messages)) == messages
 
 
 def test_the_service_is_told_the_clients_address_whatever_the_client_says(node: Node) -> None:
-    with connect(
-        f"wss://{NAME}/ws",
-        sock=node.raw(),
-        ssl=node.trust(),
-        proxy=None,
-        additional_headers=[("X-Real-IP", "192.0.2.1"), ("x-real-ip", "192.0.2.2")],
-    ) as connection:
-        connection.send("address?")
-        assert connection.recv(timeout=10) == "127.0.0.1"
+    claims = [("X-Real-IP", "192.0.2.1"), ("x-real-ip", "192.0.2.2")]
+    assert asyncio.run(exchange(node, ["address?"], claims)) == ["127.0.0.1"]
 
 
 def test_a_connection_of_nginx_is_kept_alive_by_the_kernel(node: Node) -> None:
@@ -207,6 +222,13 @@ def test_a_connection_of_nginx_is_kept_alive_by_the_kernel(node: Node) -> None:
         until("nginx's timer", lambda: timers() == ["02"] or None, timeout_s=20)
 
 
+async def stay(node: Node, users: int) -> None:
+    """Let users connect one after the other, and keep them all."""
+    async with asyncio.timeout(20), AsyncExitStack() as stack:
+        for _ in range(users):
+            await stack.enter_async_context(node.user())
+
+
 def test_everyone_is_let_in_as_soon_as_the_processes_are_back(directory: Path) -> None:
     sockets = [directory / f"back-{number}.sock" for number in range(2)]
     with running(directory / "nginx-back", sockets) as node, ExitStack() as stack:
@@ -214,9 +236,7 @@ def test_everyone_is_let_in_as_soon_as_the_processes_are_back(directory: Path) -
             assert node.request("GET", "/healthz").status == HTTPStatus.BAD_GATEWAY
         for path in sockets:
             stack.enter_context(api(path))
-        for _ in range(8):
-            connection = connect(f"wss://{NAME}/ws", sock=node.raw(), ssl=node.trust(), proxy=None)
-            stack.enter_context(connection)
+        asyncio.run(stay(node, 8))
 
 
 def test_health_is_the_services_own_answer_with_security_headers(node: Node) -> None:
