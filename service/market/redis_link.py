@@ -121,8 +121,11 @@ class Link:
         delay_s = BACKOFF_MIN_S
         while True:
             try:
-                await asyncio.wait_for(self._connect(), CONNECT_TIMEOUT_S)
-                await asyncio.wait_for(self._greet(), self.greet_timeout_s)
+                # Not `wait_for`: in Python 3.11 it forgets a cancellation that comes as the other ends.
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    await self._connect()
+                async with asyncio.timeout(self.greet_timeout_s):
+                    await self._greet()
                 self._ready = not self._lost.done()
                 delay_s = BACKOFF_MIN_S
                 _log.info("connected to %s", self.name)

@@ -126,7 +126,8 @@ async def _tell(
             if socket is None:
                 socket = await stack.enter_async_context(_connection(where, token))
             await socket.send(encode(request).decode())
-            answer: Any = decode_server(await asyncio.wait_for(socket.recv(), ANSWER_S))
+            async with asyncio.timeout(ANSWER_S):
+                answer: Any = decode_server(await socket.recv())
         except InvalidStatus as error:
             if error.response.status_code < 500:
                 raise ReplayError(f"the feed refuses the connection: {error}") from error
