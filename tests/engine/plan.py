@@ -54,8 +54,9 @@ SERVER: Final[Mapping[str, str]] = {
     "MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION": "1",
     "MOTO_ENABLE_KEYPAIR_VALIDATION": "1",
     "MOTO_IAM_LOAD_MANAGED_POLICIES": "1",
+    "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
 }
-"""The environment in which the server checks most of what AWS would."""
+"""The environment in which the server checks most of what AWS would, and has no image of its own."""
 
 
 def stack_file(stack: str, text: str, endpoint: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.world import destroy
+from tests.lab.labs import write_few
 from tests.lab.worlds import lab_name
 
 
@@ -28,3 +29,9 @@ def root() -> Iterator[Path]:
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stack files whose baseline has few API processes: for what does not depend on their number."""
+    return write_few(tmp_path_factory.mktemp("stacks"))

@@ -10,18 +10,29 @@ from infra.regions import matrix
 from infra.stackfile import load
 from lab import namespaces, world
 from lab.lab import Lab
+from tests.infra.stack_files import changed, config_of, text_of
 
 PROJECT = Path(__file__).parents[2]
 USERS = 5
+FEW = 2
 
 
 def new_name() -> str:
     return f"t{secrets.token_hex(3)}"
 
 
-def bring_up(stack: str, root: Path, name: str | None = None, **options: Any) -> Lab:
+def write_few(directory: Path) -> Path:
+    """A directory with the baseline's stack file, but a few API processes where that has sixteen."""
+    config = changed(config_of("baseline"), {"nodes.api-processes": FEW})
+    (directory / "Pulumi.baseline.yaml").write_text(text_of(config), encoding="utf-8")
+    return directory
+
+
+def bring_up(
+    stack: str, root: Path, name: str | None = None, *, stacks: Path = PROJECT, **options: Any
+) -> Lab:
     return Lab.up(
-        load(stack, PROJECT), matrix("2017"), name=name or new_name(), root=root, users=USERS, **options
+        load(stack, stacks), matrix("2017"), name=name or new_name(), root=root, users=USERS, **options
     )
 
 

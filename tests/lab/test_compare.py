@@ -128,9 +128,9 @@ def test_the_blocking_control_suffers_and_its_money_still_adds_up(place: Path, n
 
 
 @contextmanager
-def under_load(place: Path, name: str, architecture: str) -> Iterator[subprocess.Popen[str]]:
+def under_load(place: Path, name: str, architecture: str, *more: str) -> Iterator[subprocess.Popen[str]]:
     """A comparison that has come as far as its load, and would go on for a minute."""
-    argv = command(place, name, architecture, "--users", "16", "--ramp", "1", "--duration", "60")
+    argv = command(place, name, architecture, "--users", "16", "--ramp", "1", "--duration", "60", *more)
     with subprocess.Popen(argv, cwd=PROJECT, stderr=subprocess.PIPE, text=True) as process:
         users = f"{name}.users-sa-east-1"
 
@@ -153,8 +153,8 @@ def test_a_comparison_that_is_killed_is_cleaned_up_by_lab_down(place: Path, name
 
 
 @pytest.mark.timeout(120)
-def test_a_terminated_comparison_leaves_nothing_behind(place: Path, name: str) -> None:
-    with under_load(place, name, "baseline") as process:
+def test_a_terminated_comparison_leaves_nothing_behind(place: Path, name: str, few: Path) -> None:
+    with under_load(place, name, "baseline", "--stacks", str(few)) as process:
         process.send_signal(signal.SIGTERM)
         assert "Traceback" not in process.communicate()[1]
     assert process.returncode == 130

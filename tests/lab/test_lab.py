@@ -65,8 +65,8 @@ def geo_ii(root: Path) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def baseline(root: Path) -> Iterator[Lab]:
-    lab = bring_up("baseline", root)
+def baseline(root: Path, few: Path) -> Iterator[Lab]:
+    lab = bring_up("baseline", root, stacks=few)
     yield lab
     lab.down()
     assert_nothing_is_left(lab.state.name, root)

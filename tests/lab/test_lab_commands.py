@@ -14,13 +14,13 @@ from lab import commands, world
 from lab.errors import LabError, MachineError
 from lab.lab import destroy
 from lab.waiting import until
-from tests.lab.labs import PROJECT, assert_nothing_is_left, bring_up, new_name
+from tests.lab.labs import FEW, PROJECT, assert_nothing_is_left, bring_up, new_name
 
 
-def test_a_lab_that_cannot_come_up_leaves_nothing_and_says_why(root: Path) -> None:
+def test_a_lab_that_cannot_come_up_leaves_nothing_and_says_why(root: Path, few: Path) -> None:
     name = new_name()
     with pytest.raises(LabError, match="market seed"):
-        bring_up("baseline", root, name, balance=-1)
+        bring_up("baseline", root, name, stacks=few, balance=-1)
     assert_nothing_is_left(name, root)
 
 
@@ -28,6 +28,11 @@ def test_a_state_directory_that_the_servers_cannot_reach_is_refused(tmp_path: Pa
     tmp_path.chmod(0o700)
     with pytest.raises(MachineError, match=r"chmod o\+x"):
         bring_up("baseline", tmp_path / "state")
+
+
+def up(name: str, root: Path, stacks: Path) -> subprocess.Popen[bytes]:
+    options = ("--name", name, "--state-dir", root, "--stacks", stacks, "--users", "5")
+    return lab_command("up", "baseline", *options)
 
 
 def lab_command(*arguments: str | Path) -> subprocess.Popen[bytes]:
@@ -52,9 +57,11 @@ def lab_command(*arguments: str | Path) -> subprocess.Popen[bytes]:
         ("machines/node-eu-west-1/redis", signal.SIGTERM),
     ],
 )
-def test_ctrl_c_while_it_comes_up_leaves_nothing(root: Path, begun: str, number: signal.Signals) -> None:
+def test_ctrl_c_while_it_comes_up_leaves_nothing(
+    root: Path, few: Path, begun: str, number: signal.Signals
+) -> None:
     name = new_name()
-    with lab_command("up", "baseline", "--name", name, "--state-dir", root, "--users", "5") as process:
+    with up(name, root, few) as process:
         until(begun, lambda: (root / name / begun).exists() or None, timeout_s=30, process=process)
         process.send_signal(number)
         output, _ = process.communicate(timeout=30)
@@ -63,14 +70,14 @@ def test_ctrl_c_while_it_comes_up_leaves_nothing(root: Path, begun: str, number:
     assert_nothing_is_left(name, root)
 
 
-def test_up_leaves_it_running_and_down_takes_it_away_from_another_process(root: Path) -> None:
+def test_up_leaves_it_running_and_down_takes_it_away_from_another_process(root: Path, few: Path) -> None:
     name = new_name()
     try:
-        with lab_command("up", "baseline", "--name", name, "--state-dir", root, "--users", "5") as process:
+        with up(name, root, few) as process:
             output, _ = process.communicate(timeout=50)
         assert process.returncode == 0, output.decode()
         assert f"isochrone lab connect sa-east-1 --name {name}".encode() in output
-        assert len([p for p in world.status(name, root).processes if p.process.startswith("api-")]) == 16
+        assert len([p for p in world.status(name, root).processes if p.process.startswith("api-")]) == FEW
         with lab_command("down", "--name", name, "--state-dir", root) as process:
             assert process.wait(30) == 0
         assert_nothing_is_left(name, root)

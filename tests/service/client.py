@@ -31,7 +31,7 @@ PUSHES = (Distribution, PoolChanged, GameChanged, StateLost)
 class Client:
     """Sends requests and gets replies; pushes are kept apart in the order in which they came."""
 
-    def __init__(self, socket: ClientConnection, patience_s: float = 10) -> None:
+    def __init__(self, socket: ClientConnection, patience_s: float = 30) -> None:
         self.socket = socket
         self._patience_s = patience_s
         self.pushes: list[Any] = []

@@ -120,7 +120,7 @@ class EveryMachine:
         for place in places(view.site.architecture):
             for document in view.told(place):
                 assert (document["stack"], document["home"]) == (view.site.architecture.name, view.site.home)
-        told = {(d["role"], d["region"]) for d in map(json.loads, view.user_data().values())}
+        told = {(d["role"], d["region"]) for d in map(json.loads, view.user_data.values())}
         assert told == {(p.role, p.region) for p in places(view.site.architecture) if p.role != "sql"}
 
     def test_machines_are_told_hosts_that_exist(self, view: View) -> None:
@@ -129,14 +129,14 @@ class EveryMachine:
         sql = {"127.0.0.1"}
         if a.sql.placement != "node":
             sql = {view.server(r)["Endpoint"]["Address"] for r in {a.home, *a.sql_placement.source_of}}
-        for document in map(json.loads, view.user_data().values()):
+        for document in map(json.loads, view.user_data.values()):
             if document["redis"]:
                 assert {document["redis"]["master"]["host"], document["redis"]["read"]["host"]} <= redis
             if document["sql"]:
                 assert document["sql"]["read"]["host"] in sql
 
     def test_no_machine_is_told_a_secret(self, view: View) -> None:
-        texts = view.user_data()
+        texts = view.user_data
         assert texts
         assert view.declared.secrets
         for where, text in texts.items():

@@ -91,6 +91,7 @@ class View:
         server: Mapping[str, Any] = found
         return server
 
+    @cached_property
     def user_data(self) -> Mapping[str, str]:
         """What every kind of machine is told at boot, by the name of its group or its address."""
         found = {}
@@ -109,7 +110,7 @@ class View:
 
     def told(self, place: Place) -> list[Mapping[str, Any]]:
         """The documents that the machines of a place get at boot."""
-        documents = [json.loads(text) for text in self.user_data().values()]
+        documents = [json.loads(text) for text in self.user_data.values()]
         return [each for each in documents if (each["role"], each["region"]) == (place.role, place.region)]
 
     def spots(self, place: Place) -> list[Spot]:
