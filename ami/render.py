@@ -16,13 +16,9 @@ from typing import Any, Final, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ami.errors import AmiError
+from ami.errors import UnsafeValueError
 
 _WORD: Final = re.compile(r"[A-Za-z0-9_./:*+=@%-]*\Z")
-
-
-class UnsafeValueError(AmiError):
-    """A value has characters that would mean something else in a configuration file."""
 
 
 @dataclass(frozen=True, kw_only=True)

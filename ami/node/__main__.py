@@ -11,9 +11,8 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-from ami.errors import AmiError
+from ami.errors import AmiError, UnsafeValueError
 from ami.node.document import DocumentError
-from ami.render import UnsafeValueError
 
 COMMANDS: Final = ("boot", "health", "drain", "certificate", "targets", "agent")
 """Each is `main` of the module of its name in `ami.node.commands`."""

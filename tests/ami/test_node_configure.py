@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from ami.errors import UnsafeValueError
 from ami.node import paths
 from ami.node.certificates import self_signed
 from ami.node.configure import configure, rds_hosts
 from ami.node.document import KNOWN_SERVICES, Document, DocumentError
 from ami.node.plan import UNIT_OF, Plan
 from ami.node.secret_store import SecretError, SecretValues
-from ami.render import UnsafeValueError
 from infra.flows import Role
 from market.cli import app
 from market.settings import load

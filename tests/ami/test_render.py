@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ami import render
+from ami.errors import UnsafeValueError
 from market import settings
 
 WORDS = st.from_regex(r"[A-Za-z0-9_./:*+=@%-]{1,40}", fullmatch=True)
@@ -146,12 +147,12 @@ def test_a_value_that_could_mean_something_else_is_refused(bad: str) -> None:
         redis(bind=("127.0.0.1", bad)),
         mariadb(directory=Path(f"/var/lib/{bad}")),
     ):
-        with pytest.raises(render.UnsafeValueError):
+        with pytest.raises(UnsafeValueError):
             config.render()
 
 
 def test_a_refused_secret_is_not_in_the_message() -> None:
-    with pytest.raises(render.UnsafeValueError) as refused:
+    with pytest.raises(UnsafeValueError) as refused:
         redis(password="open sesame").render()
     assert "sesame" not in str(refused.value)
 

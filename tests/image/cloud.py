@@ -89,7 +89,7 @@ class Cloud:
     def launch(self, region: str, address: str, **tags: str) -> str:
         """An instance that the account has; its id."""
         ec2 = self.client("ec2", region)
-        image = ec2.describe_images()["Images"][0]["ImageId"]
+        image = ec2.register_image(Name=f"image-{secrets.token_hex(4)}")["ImageId"]
         wanted = [{"Key": f"isochrone:{key}", "Value": value} for key, value in tags.items()]
         found = ec2.run_instances(
             ImageId=image,

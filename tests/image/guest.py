@@ -214,7 +214,8 @@ class Guest:
         """The state of the system when nothing is starting any more (`running` or `degraded`)."""
 
         def state() -> str | None:
-            text = self.run("systemctl is-system-running || true", timeout_s=50).strip()
+            # The guest waits by itself: to be asked costs it a good part of its only processor.
+            text = self.run("systemctl is-system-running --wait || true", BOOT_S).strip()
             return None if text in ("starting", "initializing", "") else text
 
         return self.until("the machine has booted", state)
