@@ -1,40 +1,79 @@
-"""The command line: the commands of the lab and the benchmark under one name."""
+"""The command line: the commands of the lab, the benchmark and the cloud under one name.
+
+The module of a command is loaded when the command is asked for: who looks at a lab need not wait for AWS's
+libraries.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections import UserDict
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Final
 
 import typer
+from typer.core import TyperGroup
 
-from ami import commands as image_commands
-from bench import commands as bench_commands
-from fleet import commands as fleet_commands
-from infra import price_commands, sql_commands
-from infra.commands import preview
-from lab import audit_commands, verify_command
-from lab import commands as lab_commands
-from lab.compare_command import compare
-from lab.faults import commands as fault_commands
+COMMANDS: Final[Mapping[str, str]] = {
+    "compare": "lab.compare_command:compare",
+    "lab": "lab.commands:app",
+    "audit": "lab.audit_commands:app",
+    "faults": "lab.faults.commands:app",
+    "preview": "infra.commands:preview",
+    "fleet": "fleet.commands:app",
+    "image": "ami.commands:app",
+    "prices": "infra.price_commands:app",
+    "sql": "infra.sql_commands:app",
+    "verify": "lab.verify_command:app",
+    "meters": "bench.commands:meters",
+    "report": "bench.commands:report",
+}
+"""Each command, or group of commands, and where it is."""
+
+
+class _Commands(UserDict[str, Any]):
+    """The commands by their names, each made of what `COMMANDS` says when it is looked up first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.data = dict.fromkeys(COMMANDS)
+
+    def __getitem__(self, name: str) -> Any:
+        if self.data[name] is None:
+            module, _, attribute = COMMANDS[name].partition(":")
+            self.data[name] = _command(name, getattr(import_module(module), attribute))
+        return self.data[name]
+
+
+def _command(name: str, found: Any) -> Any:
+    if isinstance(found, typer.Typer):
+        group = typer.main.get_group(found)
+        group.name = name
+        return group
+    alone = typer.Typer(add_completion=False)
+    alone.command(name)(found)
+    return typer.main.get_command(alone)
+
+
+class _Group(TyperGroup):
+    """The group whose commands are loaded when they are asked for."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "commands": _Commands()})
+
 
 app: Final = typer.Typer(
     name="isochrone",
-    help="Where do the servers and the data of a real-time application go?",
+    cls=_Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(compare)
-app.add_typer(lab_commands.app, name="lab", help="Run one architecture on this machine.")
-app.add_typer(audit_commands.app, name="audit", help="Read the audit log of a lab's service.")
-app.add_typer(fault_commands.app, name="faults", help="Break parts of a lab under load.")
-app.command()(preview)
-app.add_typer(fleet_commands.app, name="fleet", help="Put the load on a stack on AWS.")
-app.add_typer(image_commands.app, name="image", help="Publish the machine image.")
-app.add_typer(price_commands.app, name="prices", help="Write today's prices beside the stack files.")
-app.add_typer(sql_commands.app, name="sql", help="Promote or restore a SQL server on AWS.")
-app.add_typer(verify_command.app, name="verify", help="Check what runs against what it promises.")
-app.command("meters")(bench_commands.meters)
-app.command("report")(bench_commands.report)
+
+
+@app.callback()
+def _isochrone() -> None:
+    """Where do the servers and the data of a real-time application go?"""
 
 
 def main() -> None:

@@ -9,7 +9,9 @@ import typer
 from infra.sql_operations import SqlServer, promote, restore
 from infra.terminal import ERR, OUT, reported
 
-app: Final = typer.Typer(no_args_is_help=True, add_completion=False)
+app: Final = typer.Typer(
+    help="Promote or restore a SQL server on AWS.", no_args_is_help=True, add_completion=False
+)
 
 Region = Annotated[str, typer.Option(help="The region of the server, such as us-east-1.")]
 
