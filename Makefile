@@ -4,6 +4,9 @@
 
 ENV := .venv/.installed
 
+# Where it is set, each of a lab's processes compiles anew what has changed since the installation.
+unexport PYTHONDONTWRITEBYTECODE
+
 help:
 	@echo "make demo    compare the three architectures on this machine (about 5 minutes; root)"
 	@echo "make test    run the tests (root)"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bench import coordinator, outcome, plan
 from bench.events import Progress
@@ -27,6 +28,8 @@ QUICK = Scenario(
     place_wait_s=Uniform(0.05, 0.2),
     linger_s=0.3,
 )
+LONGER = replace(QUICK, duration_s=4)
+"""For what needs some broadcasts while the load lasts, on a machine that is held up for a second too."""
 
 
 @dataclass
@@ -235,6 +238,7 @@ def test_gaps_in_a_users_offsets_are_missed_and_repeats_are_duplicates(bench: Be
 
 def test_a_user_who_hears_nothing_more_misses_what_others_received(bench: Bench) -> None:
     bench.faults.deliver = lambda user, offset: int(user != "user-3" or offset <= 2)
+    bench.scenario = LONGER
     bench.drain_timeout_s = 0.5
     load, market = bench.run()
     during = [at_us for at_us in market.published_us if at_us <= load.ended_at_s * 1e6]
@@ -244,6 +248,7 @@ def test_a_user_who_hears_nothing_more_misses_what_others_received(bench: Bench)
 
 def test_a_user_who_never_hears_anything_misses_it_all(bench: Bench) -> None:
     bench.faults.deliver = lambda user, _: int(user != "user-3")
+    bench.scenario = LONGER
     bench.drain_timeout_s = 0.5
     load, market = bench.run()
     joined_us = outcome.read(bench.directory / "there.outcome.json").settled_us
