@@ -22,7 +22,7 @@ $(ENV): .ci/install uv.lock pyproject.toml service/pyproject.toml
 	@.ci/install
 
 demo: $(ENV)
-	.venv/bin/isochrone compare --users 960 --ramp 10 --duration 25 --data-path both --out out/demo
+	.venv/bin/isochrone compare --users 960 --ramp 10 --duration 20 --data-path both --out out/demo
 
 test: $(ENV)
 	.venv/bin/pytest -q -n 3 --dist loadfile
