@@ -1,39 +1,42 @@
-"""A connection's requests, apart from the connection."""
+"""A connection's requests, when the service itself is at fault."""
 
 from __future__ import annotations
 
-import time
+import asyncio
+from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
 
+import msgspec
 import pytest
 
 from market import sessions
-from market.protocol import GetAccount, encode
-from market.sessions import Session
-from market.tokens import Identity
-
-
-@pytest.fixture
-def session() -> Session:
-    """A session whose user is known, in a process in which nothing is refused."""
-    api = MagicMock()
-    api.audit.is_full = False
-    api.limiter.request.return_value = 0
-    api.admission.expired.return_value = False
-    api.kinds = {GetAccount}
-    api.settings.max_requests_in_flight = 1
-    made = Session(MagicMock(), api)
-    made.identity = Identity("user-1", int(time.time()) + 60)
-    return made
+from market.connection import Connection
+from market.protocol import ErrorCode, GetAccount
+from market.server import Api
+from market.settings import Settings
+from market.tokens import Signer
+from tests.service.client import connected
 
 
 def test_a_request_whose_handler_fails_is_answered_and_waited_for_no_longer(
-    session: Session, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, tmp_path: Path, signer: Signer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: Any) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(sessions, "handle", fails)
-    session.receive(encode(GetAccount(7)))
-    assert session.idle
+    one_at_a_time = msgspec.structs.replace(settings, max_requests_in_flight=1)
+
+    async def scenario() -> list[ErrorCode]:
+        api = Api(one_at_a_time)
+        await api.start()
+        path = tmp_path / "api.sock"
+        loop = asyncio.get_running_loop()
+        server = await loop.create_unix_server(lambda: Connection(api), str(path))
+        async with server, connected(path, signer.issue("user-1", 60)) as client:
+            codes = [(await client.ask(GetAccount(number))).code for number in range(3)]
+            await client.end()
+            await api.drain()
+        return codes
+
+    assert asyncio.run(scenario()) == [ErrorCode.INTERNAL] * 3
