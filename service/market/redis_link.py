@@ -121,7 +121,7 @@ class Link:
         delay_s = BACKOFF_MIN_S
         while True:
             try:
-                # Not `wait_for`: in Python 3.11 it forgets a cancellation that comes as the other ends.
+                # Not `wait_for`: in Python 3.11 it loses a cancellation that comes as what it waits for ends.
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     await self._connect()
                 async with asyncio.timeout(self.greet_timeout_s):

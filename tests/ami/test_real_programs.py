@@ -70,8 +70,10 @@ class Node:
         return ssl.create_default_context(cafile=str(self.tls.ca_file))
 
     def user(self, headers: Sequence[tuple[str, str]] = ()) -> connect:
-        """A user's connection. In `websockets`' threaded client one thread may send while the other takes the
-        tickets of the TLS session, and then both wait for ever: hence the one of asyncio.
+        """A user's connection.
+
+        In `websockets`' threaded client one thread may send while the other takes the tickets of the TLS
+        session, and then both wait for ever: hence the one of asyncio.
         """
         return connect(
             f"wss://{NAME}/ws",

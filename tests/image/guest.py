@@ -29,7 +29,7 @@ ADDRESS: Final = "10.0.2.15"
 BOOT_S: Final = 900.0
 """How long a boot may take without KVM, on a machine that does much else: the usual is 40 s."""
 
-_POLL_S: Final = 3.0
+_POLL_S: Final = 1.5
 """Without KVM a question costs the guest a tenth of a second and more."""
 
 _KVM_PROBE_S: Final = 12.0

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lab.world import destroy
-from tests.lab.labs import write_few
+from tests.infra.stack_files import changed, config_of, text_of
+from tests.lab.labs import FEW
 from tests.lab.worlds import lab_name
 
 
@@ -34,4 +35,7 @@ def root() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Stack files whose baseline has few API processes: for what does not depend on their number."""
-    return write_few(tmp_path_factory.mktemp("stacks"))
+    directory = tmp_path_factory.mktemp("stacks")
+    config = changed(config_of("baseline"), {"nodes.api-processes": FEW})
+    (directory / "Pulumi.baseline.yaml").write_text(text_of(config), encoding="utf-8")
+    return directory

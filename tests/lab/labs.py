@@ -10,22 +10,15 @@ from infra.regions import matrix
 from infra.stackfile import load
 from lab import namespaces, world
 from lab.lab import Lab
-from tests.infra.stack_files import changed, config_of, text_of
 
 PROJECT = Path(__file__).parents[2]
 USERS = 5
 FEW = 2
+"""API processes of the baseline in the stack files of the fixture `few`; its own has 16."""
 
 
 def new_name() -> str:
     return f"t{secrets.token_hex(3)}"
-
-
-def write_few(directory: Path) -> Path:
-    """A directory with the baseline's stack file, but a few API processes where that has sixteen."""
-    config = changed(config_of("baseline"), {"nodes.api-processes": FEW})
-    (directory / "Pulumi.baseline.yaml").write_text(text_of(config), encoding="utf-8")
-    return directory
 
 
 def bring_up(
