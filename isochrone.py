@@ -1,18 +1,11 @@
-"""The command line: the commands of the lab, the benchmark and the cloud under one name.
-
-The module of a command is loaded when the command is asked for: who looks at a lab need not wait for AWS's
-libraries.
-"""
+"""The command line: the commands of the lab, the benchmark and the cloud under one name."""
 
 from __future__ import annotations
 
-from collections import UserDict
 from collections.abc import Mapping
-from importlib import import_module
-from typing import Any, Final
+from typing import Final
 
-import typer
-from typer.core import TyperGroup
+from market.command_group import group
 
 COMMANDS: Final[Mapping[str, str]] = {
     "compare": "lab.compare_command:compare",
@@ -30,50 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = {
 }
 """Each command, or group of commands, and where it is."""
 
-
-class _Commands(UserDict[str, Any]):
-    """The commands by their names, each made of what `COMMANDS` says when it is looked up first."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.data = dict.fromkeys(COMMANDS)
-
-    def __getitem__(self, name: str) -> Any:
-        if self.data[name] is None:
-            module, _, attribute = COMMANDS[name].partition(":")
-            self.data[name] = _command(name, getattr(import_module(module), attribute))
-        return self.data[name]
-
-
-def _command(name: str, found: Any) -> Any:
-    if isinstance(found, typer.Typer):
-        group = typer.main.get_group(found)
-        group.name = name
-        return group
-    alone = typer.Typer(add_completion=False)
-    alone.command(name)(found)
-    return typer.main.get_command(alone)
-
-
-class _Group(TyperGroup):
-    """The group whose commands are loaded when they are asked for."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**{**settings, "commands": _Commands()})
-
-
-app: Final = typer.Typer(
-    name="isochrone",
-    cls=_Group,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-
-@app.callback()
-def _isochrone() -> None:
-    """Where do the servers and the data of a real-time application go?"""
+app: Final = group("isochrone", COMMANDS, "Where do the servers and the data of a real-time application go?")
 
 
 def main() -> None:

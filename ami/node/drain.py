@@ -6,11 +6,10 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from ami.errors import AmiError
-from ami.node import aws
 from ami.node.document import Document
+from ami.node.group import GroupMember
 from ami.node.paths import DRAINING
 from ami.node.plan import API_UNITS, UNIT_OF
 from ami.node.system import Disk, File, Run
@@ -33,10 +32,6 @@ AFTERWARDS: Final = (("feed", "resolver"), ("ledger",))
 """What finishes after the users are gone, the journal last; each group together."""
 
 Sleep = Callable[[float], None]
-
-
-class HookError(AmiError):
-    """The group was not told that the machine has drained; it goes on by itself when its time is over."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +64,7 @@ class Drain:
         """Leave DNS, send the users away, and tell the group that nothing is left to wait for.
 
         Raises:
-            HookError: when the group cannot be told.
+            GroupError: when the group cannot be told.
         """
         _log.info("this machine drains: %s", why)
         self.begin()
@@ -93,16 +88,5 @@ class Drain:
         group = self.document.group
         if group is None:
             return
-        autoscaling: Any = aws.client("autoscaling", self.document.region)
-        try:
-            autoscaling.complete_lifecycle_action(
-                LifecycleHookName=group.drain_hook,
-                AutoScalingGroupName=group.name,
-                LifecycleActionResult="CONTINUE",
-                InstanceId=self.instance_id,
-            )
-        except aws.REFUSALS as error:
-            raise HookError(
-                f"{group.name} could not be told that {self.instance_id} has drained: {aws.reason(error)}"
-            ) from error
+        GroupMember(group, self.document.region, self.instance_id).has_drained()
         _log.info("this machine has drained")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Final
 
-from ami.node import aws
 from ami.node.document import Document
+from ami.node.group import GroupError, GroupMember, Status
 from ami.node.paths import DRAINING
 from ami.node.probes import Probe
 from ami.node.system import Disk
@@ -19,7 +19,6 @@ INTERVAL_S: Final = 10.0
 FAILURES: Final = 6
 """How many looks in a row may fail before the machine is given up: a minute, longer than a restart."""
 
-Status = Literal["Healthy", "Unhealthy"]
 Report = Callable[[Status], None]
 
 
@@ -28,18 +27,9 @@ def reporter(document: Document, instance_id: str) -> Report | None:
 
     A machine that keeps the data itself is not: the one in its place would begin with nothing.
     """
-    group = document.group
-    if group is None or keeps_data(document):
+    if document.group is None or keeps_data(document):
         return None
-
-    client: Any = aws.client("autoscaling", document.region)
-
-    def report(status: Status) -> None:
-        client.set_instance_health(
-            InstanceId=instance_id, HealthStatus=status, ShouldRespectGracePeriod=False
-        )
-
-    return report
+    return GroupMember(document.group, document.region, instance_id).report
 
 
 def keeps_data(document: Document) -> bool:
@@ -91,8 +81,8 @@ class Health:
             return
         try:
             self.report(status)
-        except aws.REFUSALS as error:
-            _log.warning("the group could not be told that this machine is %s: %s", status, aws.reason(error))
+        except GroupError as error:
+            _log.warning("%s", error)
             return
         self._told = status
         _log.info("the group was told that this machine is %s", status)

@@ -11,7 +11,8 @@ import pytest
 from botocore.stub import Stubber
 
 from ami.node import aws, paths
-from ami.node.drain import AFTERWARDS, LEAVE_DNS_S, STOP_S, Drain, HookError
+from ami.node.drain import AFTERWARDS, LEAVE_DNS_S, STOP_S, Drain
+from ami.node.group import GroupError
 from ami.node.system import Done
 from infra.flows import Role
 from infra.machine_group import DRAIN_S
@@ -98,7 +99,7 @@ def test_draining_fits_into_the_time_that_the_group_gives() -> None:
 def test_a_group_that_refuses_is_named(tmp_path: Path, hook: Stubber) -> None:
     going = Going(tmp_path, "geo-i", "core")
     hook.add_client_error("complete_lifecycle_action", "ValidationError", "No active Lifecycle Action found")
-    with pytest.raises(HookError, match=r"could not be told that .* has drained: .*No active Lifecycle"):
+    with pytest.raises(GroupError, match=r"could not be told that .* has drained: .*No active Lifecycle"):
         going.drain.leave("its group ends it")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,10 +12,12 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.stub import Stubber
 
+from ami.node import aws as calls
 from ami.node import paths, probes
-from ami.node.health import FAILURES, Health, Status, keeps_data, reporter
+from ami.node.group import GroupError, Status
+from ami.node.health import FAILURES, Health, keeps_data, reporter
 from ami.node.system import Done
 from infra.flows import Role
 from tests.ami.node_fakes import HOME, Programs, account, disk, document
@@ -28,7 +32,7 @@ class Told:
 
     def __call__(self, status: Status) -> None:
         if self.broken:
-            raise EndpointConnectionError(endpoint_url="https://autoscaling")
+            raise GroupError("nodes could not be told")
         self.statuses.append(status)
 
 
@@ -120,6 +124,28 @@ def test_the_group_has_the_status_that_the_machine_says(aws: Any) -> None:
     assert report is not None
     report("Unhealthy")
     assert {k: v.title() for k, v in statuses().items()} == {sick: "Unhealthy", other: "Healthy"}
+
+
+def test_a_group_that_refuses_is_named_with_what_it_was_not_told(
+    aws: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "client", lambda *_: aws)
+    report = reporter(document("geo-i", "node"), "i-1")
+    assert report is not None
+    with Stubber(aws) as stubber:
+        stubber.add_client_error("set_instance_health", "ResourceContentionFault", "You must retry.")
+        with pytest.raises(
+            GroupError,
+            match=r"isochrone-geo-i-node-\S+ could not be told that this machine is Healthy: Resource",
+        ):
+            report("Healthy")
+
+
+@pytest.mark.parametrize("command", ["health", "drain"])
+def test_what_says_little_to_aws_loads_its_library_when_it_does(command: str) -> None:
+    look = f"import sys, ami.node.commands.{command}; print('botocore' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 
-from ami.node.drain import POLL_S, Drain, HookError
+from ami.node.drain import POLL_S, Drain
+from ami.node.group import GroupError
 from ami.node.imds import Imds, MetadataError
 from ami.node.system import Disk, run
 from ami.node.told import told
@@ -31,7 +32,7 @@ def main(stop: threading.Event) -> None:
         if why is not None:
             try:
                 work.leave(why)
-            except HookError as error:
+            except GroupError as error:
                 _log.error("%s", error)
             return
     work.begin()

@@ -1,4 +1,4 @@
-"""The command line of administrators: games, pools and events by hand."""
+"""The commands of administrators: games, pools and events by hand."""
 
 from __future__ import annotations
 

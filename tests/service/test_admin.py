@@ -14,7 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from market import cli, keys, replay
-from market.admin_cli import AdministrationError, app
+from market.commands.admin import AdministrationError, app
 from market.protocol import Event
 from market.replay import ReplayError
 from market.resolver import Resolver
