@@ -147,6 +147,9 @@ class Mariadb:
 
     `init_file` is SQL that the server runs each time before it accepts connections. A replica with one
     waits for it to start the replication.
+
+    Servers that see the same `/tmp` each need a `temporary` directory of their own: one that starts removes
+    the temporary tables that it finds in its.
     """
 
     bind: Sequence[str]
@@ -160,6 +163,7 @@ class Mariadb:
     replica: bool = False
     init_file: Path | None = None
     plugin_directory: Path | None = None
+    temporary: Path | None = None
     user: str = "mysql"
     port: int = 3306
     max_connections: int = 500

@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ami.errors import AmiError
-from ami.node import secret_store
-from ami.node.certificates import certificate_file, parse
+from ami.node.certificates import CertificateError, certificate_file, parse
 from ami.node.document import Document
 from ami.node.paths import CERTIFICATE
 from ami.node.plan import UNIT_OF
@@ -37,12 +36,25 @@ class CertificateWatch:
     _stale: bool = field(default=False, init=False)
     """Whether nginx has not read the file since it changed."""
 
+    def first_look_s(self) -> float:
+        """Seconds until the first look: the boot has just read the secret.
+
+        When nginx has a certificate that nobody signed, there was none then.
+        """
+        try:
+            signed = parse(self.disk.at(CERTIFICATE).read_text(encoding="utf-8")).signed
+        except (OSError, CertificateError):
+            return 0.0
+        return INTERVAL_S if signed else FIRST_INTERVAL_S
+
     def look(self) -> float:
         """Look once; seconds until the next look.
 
         nginx starts new workers with the new certificate; those that have connections keep them until the
         last has ended. A certificate that cannot be used leaves the present one in place.
         """
+        from ami.node import secret_store  # noqa: PLC0415 - AWS's library is loaded with the first look
+
         try:
             pem = secret_store.certificate(self.document)
             if pem is None:

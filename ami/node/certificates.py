@@ -34,12 +34,14 @@ class Pair:
         key: its key.
         expires: until when it holds.
         names: the names that it is for.
+        signed: whether another has signed it.
     """
 
     chain: str
     key: str = field(repr=False)
     expires: datetime
     names: tuple[str, ...]
+    signed: bool
 
     @property
     def pem(self) -> str:
@@ -86,6 +88,7 @@ def parse(pem: str) -> Pair:
         f"{keys[0]}\n",
         leaf.not_valid_after_utc,
         _names(leaf),
+        leaf.issuer != leaf.subject,
     )
 
 

@@ -9,6 +9,11 @@ for unit in "${off[@]}"; do
     systemctl disable --quiet "$unit" 2>/dev/null || true
 done
 systemctl enable --quiet "${on[@]}"
+# What no machine of this image mounts, loads or reads: each would be started at every boot.
+systemctl mask --quiet sys-fs-fuse-connections.mount dev-hugepages.mount dev-mqueue.mount sys-kernel-config.mount \
+    proc-sys-fs-binfmt_misc.automount systemd-binfmt.service modprobe@configfs.service modprobe@dm_mod.service \
+    modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.service modprobe@loop.service \
+    systemd-update-utmp.service systemd-update-utmp-runlevel.service
 # Both names of Redis, as Debian has them.
 ln -sf redis-server.service /etc/systemd/system/redis.service
 ln -sf /run/systemd/resolve/stub-resolv.conf /etc/resolv.conf

@@ -37,12 +37,14 @@ def prepare(site: Site) -> Path:
         MachineError: when MariaDB's own program for it fails.
     """
     prepared = make_directory(site.directory / "mariadb-prepared", user=USER, mode=0o750)
+    temporary = make_directory(prepared.with_suffix(".tmp"), user=USER)
     log = prepared.with_suffix(".log")
     argv = [
         program("mariadb-install-db"),
         "--no-defaults",
         f"--user={USER}",
         f"--datadir={prepared}",
+        f"--tmpdir={temporary}",
         "--skip-test-db",
         "--auth-root-authentication-method=socket",
         f"--innodb-log-file-size={_LOG_FILE_MIB}M",
@@ -78,6 +80,7 @@ def start(site: Site, machine: Machine, spec: Sql, prepared: Path) -> Process:
         log_bin=_is_source(site, machine),
         replica=spec.replica_of is not None,
         init_file=write_secret(home / "init.sql", "\n".join(_init(site, spec)) + "\n", user=USER),
+        temporary=make_directory(home / "tmp", user=USER),
         user=USER,
     )
     path = write(home / "mariadb.cnf", config.render())

@@ -40,6 +40,7 @@ from ami.node.system import Done
 from lab.requirements import program
 from lab.waiting import until
 from tests.ami.node_fakes import Programs, account, disk, document, put_secrets
+from tests.image.certificates import Authority
 
 NAME = "play.market.example"
 
@@ -125,6 +126,16 @@ def test_until_there_is_one_it_is_looked_for_often(watched: Watched) -> None:
     assert watched.watch.look() == FIRST_INTERVAL_S
     assert watched.served() == watched.first.pem
     assert watched.run.calls == []
+
+
+def test_it_is_looked_for_first_when_what_the_boot_has_just_read_may_have_changed(
+    watched: Watched,
+) -> None:
+    assert watched.watch.first_look_s() == FIRST_INTERVAL_S
+    watched.disk.write(certificate_file(parse(Authority().issue((NAME,)))))
+    assert watched.watch.first_look_s() == INTERVAL_S
+    watched.disk.at(paths.CERTIFICATE).unlink()
+    assert watched.watch.first_look_s() == 0
 
 
 def test_a_new_one_is_served_once_it_is_there(watched: Watched) -> None:

@@ -50,7 +50,7 @@ def server() -> Iterator[Server]:
     user = "root" if os.geteuid() == 0 else "mysql"
     subprocess.run(
         [program("mariadb-install-db"), "--no-defaults", f"--user={user}", f"--datadir={data}",
-         "--skip-test-db", "--auth-root-authentication-method=socket"],
+         f"--tmpdir={home}", "--skip-test-db", "--auth-root-authentication-method=socket"],
         check=True, capture_output=True, timeout=50,
     )  # fmt: skip
     with closing(socket.create_server(("127.0.0.1", 0))) as probe:
@@ -68,6 +68,7 @@ def server() -> Iterator[Server]:
         log_file_mib=16,
         log_bin=True,
         init_file=accounts,
+        temporary=home,
         user=user,
         port=port,
     )

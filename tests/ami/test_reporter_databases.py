@@ -167,10 +167,10 @@ def mariadb(directory: Path) -> Iterator[Endpoint]:
     data.mkdir()
     user = ["--user=root"] if os.geteuid() == 0 else []
     install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db",
-               "--auth-root-authentication-method=normal", *user]  # fmt: skip
+               f"--tmpdir={directory}", "--auth-root-authentication-method=normal", *user]  # fmt: skip
     subprocess.run(install, check=True, capture_output=True)
-    argv = ["mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={sock}", f"--port={port}",
-            "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=16M", *user]  # fmt: skip
+    argv = ["mariadbd", "--no-defaults", f"--datadir={data}", f"--tmpdir={directory}", f"--socket={sock}",
+            f"--port={port}", "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=16M", *user]  # fmt: skip
     with (directory / "mariadb.log").open("wb") as log:
         server = subprocess.Popen(argv, stdout=log, stderr=log)
     try:

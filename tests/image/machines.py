@@ -27,6 +27,9 @@ FORWARDS: Final = {
 COMPANIONS: Final = {"isochrone-health", "isochrone-drain", "isochrone-reporter"}
 """What every machine runs once it has booted."""
 
+STANDING_BACK: Final = 5
+"""Of most machines: the baseline's node, which has the most tests, is to be done when the others are."""
+
 SERVICES: Final = "'nginx.*' 'redis-*' 'mariadb.*' 'prometheus*' 'grafana*' 'market-*' 'isochrone-*'"
 
 
@@ -40,7 +43,12 @@ class Host:
 
     @contextmanager
     def booted(
-        self, machine: cloud.Machine, files: Mapping[str, str] | None = None, *, memory_mib: int = 2048
+        self,
+        machine: cloud.Machine,
+        files: Mapping[str, str] | None = None,
+        *,
+        memory_mib: int = 2048,
+        niceness: int = STANDING_BACK,
     ) -> Iterator[Guest]:
         """A guest that is the machine, switched on, with `files` in it."""
         directory = self.directory / f"{machine.settings.stack}-{machine.settings.role}"
@@ -52,6 +60,7 @@ class Host:
             files={cloud.SDK_FILE: cloud.SDK_SETTINGS, **(files or {})},
             memory_mib=memory_mib,
             accelerator=self.accelerator,
+            niceness=niceness,
         )
         with cloud.told(machine.metadata), running(guest):
             yield guest

@@ -150,8 +150,9 @@ def _mariadb(peers: Peers, schema: bool) -> Iterator[None]:
     home, stack = peers.directory, peers.stack
     data = home / "mariadb"
     made = subprocess.run(
-        [program("mariadb-install-db"), "--no-defaults", "--user=root", f"--datadir={data}", "--skip-test-db",
-         "--auth-root-authentication-method=socket", f"--innodb-log-file-size={LOG_FILE_MIB}M"],
+        [program("mariadb-install-db"), "--no-defaults", "--user=root", f"--datadir={data}",
+         f"--tmpdir={home}", "--skip-test-db", "--auth-root-authentication-method=socket",
+         f"--innodb-log-file-size={LOG_FILE_MIB}M"],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert made.returncode == 0, made.stdout + made.stderr
@@ -169,6 +170,7 @@ def _mariadb(peers: Peers, schema: bool) -> Iterator[None]:
         log_file_mib=LOG_FILE_MIB,
         log_bin=False,
         init_file=accounts,
+        temporary=home,
         user="root",
     )
     config.write_text(

@@ -37,7 +37,7 @@ def node(aws: cloud.Cloud) -> cloud.Machine:
 
 @pytest.fixture(scope="module")
 def guest(node: cloud.Machine, host: Host) -> Iterator[Guest]:
-    with host.booted(node, memory_mib=4096) as running:
+    with host.booted(node, memory_mib=4096, niceness=0) as running:
         running.settled()
         machines.in_service(running, node)
         yield running

@@ -172,6 +172,12 @@ def test_every_machine_runs_what_it_is_for_and_the_generators_nothing(geo_ii: La
     assert names["users-sa-east-1"] == []
 
 
+def test_no_sql_server_removes_the_temporary_tables_of_another(geo_ii: Lab) -> None:
+    for machine in ("sql", "sql-replica-sa-east-1"):
+        home = geo_ii.disk(machine) / "mariadb"
+        assert f"tmpdir = {home / 'tmp'}\n" in (home / "mariadb.cnf").read_text()
+
+
 def test_the_master_is_far_and_the_replica_at_hand(geo_ii: Lab) -> None:
     settings = (geo_ii.disk("node-ap-southeast-2") / "api" / "api.toml").read_text()
     assert f'[redis-master]\nhost = "{geo_ii.machines["redis"].address}"' in settings

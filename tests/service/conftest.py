@@ -167,15 +167,15 @@ def running_mariadb(directory: Path, password_file: Path, *options: str) -> Iter
     user = ["--user=root"] if os.geteuid() == 0 else []
     subprocess.run(
         ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db",
-         "--auth-root-authentication-method=normal", *user],
+         f"--tmpdir={directory}", "--auth-root-authentication-method=normal", *user],
         check=True,
         capture_output=True,
     )  # fmt: skip
     with (directory / "mariadb.log").open("wb") as log:
         server = subprocess.Popen(
-            ["mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={sock}", f"--port={port}",
-             "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M",
-             *options, *user],
+            ["mariadbd", "--no-defaults", f"--datadir={data}", f"--tmpdir={directory}", f"--socket={sock}",
+             f"--port={port}", "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=32M",
+             "--innodb-log-file-size=16M", *options, *user],
             stdout=log,
             stderr=log,
         )  # fmt: skip
