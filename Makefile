@@ -14,7 +14,7 @@ help:
 	@echo "make soak    the same with random faults for SOAK_S seconds from the seed SOAK_SEED (root)"
 	@echo "make test-engine  the Pulumi program under the real engine against a server on this machine"
 	@echo "make image   build the machine image (root, about 1 minute)"
-	@echo "make test-image  build it, boot it in each role and look at it from outside (root, 9 to 22 minutes)"
+	@echo "make test-image  build it, boot it in each role and look at it from outside (root, about 9 minutes)"
 	@echo "make check   formatting, lint, types, import rules"
 	@echo "make clean   end a running lab and remove what was built"
 
