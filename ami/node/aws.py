@@ -1,12 +1,14 @@
-"""How the machine calls AWS: clients that give up in time, and errors as one line."""
+"""How the machine calls AWS: clients that give up in time, and errors as one line.
+
+AWS's library is loaded with the first client, not before: some of what runs on a machine says one word to AWS
+in its whole life, or none.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-import boto3
 from botocore import UNSIGNED
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ami.errors import AmiError
@@ -30,6 +32,9 @@ def client(service: str, region: str, *, signed: bool = True) -> Any:
     Raises:
         AwsError: when there is no such service or region.
     """
+    import boto3  # noqa: PLC0415 - see the module
+    from botocore.config import Config  # noqa: PLC0415
+
     config = Config(
         connect_timeout=CONNECT_S,
         read_timeout=REPLY_S,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ami.errors import AmiError
+from ami.node import secret_store
 from ami.node.certificates import CertificateError, certificate_file, parse
 from ami.node.document import Document
 from ami.node.paths import CERTIFICATE
@@ -53,8 +54,6 @@ class CertificateWatch:
         nginx starts new workers with the new certificate; those that have connections keep them until the
         last has ended. A certificate that cannot be used leaves the present one in place.
         """
-        from ami.node import secret_store  # noqa: PLC0415 - AWS's library is loaded with the first look
-
         try:
             pem = secret_store.certificate(self.document)
             if pem is None:

@@ -141,9 +141,9 @@ def test_a_group_that_refuses_is_named_with_what_it_was_not_told(
             report("Healthy")
 
 
-@pytest.mark.parametrize("command", ["health", "drain"])
+@pytest.mark.parametrize("command", ["health", "drain", "certificate"])
 def test_what_says_little_to_aws_loads_its_library_when_it_does(command: str) -> None:
-    look = f"import sys, ami.node.commands.{command}; print('botocore' in sys.modules)"
+    look = f"import sys, ami.node.commands.{command}; print('boto3' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

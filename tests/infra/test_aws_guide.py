@@ -26,24 +26,22 @@ def test_the_costs_are_those_of_the_preview(stack: str) -> None:
     assert f"| {stack} | ${hour:.3f} | ${hour * HOURS_PER_MONTH:,.0f} |" in GUIDE
 
 
-def declared(stack: str) -> list[tuple[str, str, dict[str, Any]]]:
-    """The type, the name and the inputs of each resource on record."""
+def declared(stack: str) -> list[tuple[str, dict[str, Any]]]:
+    """The type and the inputs of each resource on record."""
     text = (Path(__file__).parent / "golden" / f"{stack}.txt").read_text(encoding="utf-8")
-    found = re.findall(r"^(aws:\S+) (\S+)\n((?:  .*\n)*)", text, re.MULTILINE)
-    return [(kind.rsplit(":", 1)[1], name, yaml.safe_load(inputs)) for kind, name, inputs in found]
+    found = re.findall(r"^(aws:\S+) \S+\n((?:  .*\n)*)", text, re.MULTILINE)
+    return [(kind.rsplit(":", 1)[1], yaml.safe_load(inputs)) for kind, inputs in found]
 
 
 def test_what_is_not_priced_is_counted_as_it_is_declared() -> None:
     counts: dict[str, list[int]] = {}
     for stack in ("baseline", "geo-i", "geo-ii"):
         resources = declared(stack)
-        kinds = Counter(kind for kind, _, _ in resources)
-        ends = [
-            x for kind, _, x in resources if kind == "VpcEndpoint" and x["vpcEndpointType"] == "Interface"
-        ]
+        kinds = Counter(kind for kind, _ in resources)
+        ends = [x for kind, x in resources if kind == "VpcEndpoint" and x["vpcEndpointType"] == "Interface"]
         assert {len(end["subnetIds"]) for end in ends} == {2}
-        secrets = [1 + len(x["replicas"]) for kind, _, x in resources if kind == "Secret"]
-        checks = [x for kind, _, x in resources if kind == "HealthCheck"]
+        secrets = [1 + len(x["replicas"]) for kind, x in resources if kind == "Secret"]
+        checks = [x for kind, x in resources if kind == "HealthCheck"]
         assert {(check["type"], check["requestInterval"]) for check in checks} == {("HTTPS", 10)}
         for what, count in {
             "interface endpoints, each in two zones": len(ends),

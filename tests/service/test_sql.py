@@ -141,23 +141,17 @@ def encrypted(directory: Path, password_file: Path, authority: Certificates) -> 
     )
     user = ["--user=root"] if os.geteuid() == 0 else []
     subprocess.run(
-        [
-            "mariadb-install-db",
-            "--no-defaults",
-            f"--datadir={data}",
-            f"--tmpdir={directory}",
-            "--skip-test-db",
-            *user,
-        ],
+        ["mariadb-install-db", "--no-defaults", f"--datadir={data}", f"--tmpdir={directory}",
+         "--skip-test-db", *user],
         check=True,
         capture_output=True,
-    )
+    )  # fmt: skip
     with (directory / "mariadb-tls.log").open("wb") as log:
         server = subprocess.Popen(
             ["mariadbd", "--no-defaults", f"--datadir={data}", f"--tmpdir={directory}",
              f"--socket={data}/sock", f"--port={port}", "--bind-address=127.0.0.1", "--skip-name-resolve",
-             f"--init-file={accounts}",
-             f"--ssl-cert={authority.certificate}", f"--ssl-key={authority.certificate_key}",
+             f"--init-file={accounts}", f"--ssl-cert={authority.certificate}",
+             f"--ssl-key={authority.certificate_key}",
              "--require-secure-transport=ON", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M",
              *user],
             stdout=log,
