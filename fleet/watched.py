@@ -19,7 +19,16 @@ from infra.hardware import (
     Capacity,
     ordered_type,
 )
-from infra.metric_names import GROUP_DIMENSION, MACHINE_DIMENSION, NAMESPACE
+from infra.metric_names import (
+    CPU_PERCENT,
+    DISK_PERCENT,
+    GROUP_DIMENSION,
+    MACHINE_DIMENSION,
+    MEMORY_PERCENT,
+    NAMESPACE,
+    NETWORK_IN,
+    NETWORK_OUT,
+)
 from infra.site import Site
 
 COUNTED: Final[Sequence[Role]] = ("node", "core", "redis")
@@ -78,24 +87,36 @@ def _machines(site: Site, machines: Sequence[Machine]) -> Iterator[Watched]:
 
 
 def _machine(site: Site, role: Role, machine: Machine) -> Watched:
-    own = ("AWS/EC2", "InstanceId", machine.instance_id)
-    if role in GROUPED:
-        reported = (GROUP_DIMENSION, group_name(site, role, machine.region))
-    else:
-        reported = (MACHINE_DIMENSION, machine.title)
     kind, volume = _made_of(site.architecture, role)
     size = instance_size(site.architecture, kind)
     return Watched(
         machine.region,
         _capacity(machine.instance_id, role, size, volume),
-        {
-            "cpu": Metric(own[0], "CPUUtilization", own[1], own[2]),
-            "memory": Metric(NAMESPACE, "MemoryPercent", *reported),
-            "disk": Metric(NAMESPACE, "DiskPercent", *reported),
-            "in": Metric(own[0], "NetworkIn", own[1], own[2], "Sum"),
-            "out": Metric(own[0], "NetworkOut", own[1], own[2], "Sum"),
-        },
+        _metrics(site, role, machine),
     )
+
+
+def _metrics(site: Site, role: Role, machine: Machine) -> dict[Figure, Metric]:
+    """Of a group's machines AWS takes processor and network every minute; others tell it themselves."""
+    if role in GROUPED:
+        reported = (GROUP_DIMENSION, group_name(site, role, machine.region))
+        own = ("InstanceId", machine.instance_id)
+        work: dict[Figure, Metric] = {
+            "cpu": Metric("AWS/EC2", "CPUUtilization", *own),
+            "in": Metric("AWS/EC2", "NetworkIn", *own, "Sum"),
+            "out": Metric("AWS/EC2", "NetworkOut", *own, "Sum"),
+        }
+    else:
+        reported = (MACHINE_DIMENSION, machine.title)
+        work = {
+            "cpu": Metric(NAMESPACE, CPU_PERCENT.name, *reported),
+            "in": Metric(NAMESPACE, NETWORK_IN.name, *reported, "Sum"),
+            "out": Metric(NAMESPACE, NETWORK_OUT.name, *reported, "Sum"),
+        }
+    return work | {
+        "memory": Metric(NAMESPACE, MEMORY_PERCENT.name, *reported),
+        "disk": Metric(NAMESPACE, DISK_PERCENT.name, *reported),
+    }
 
 
 def _made_of(a: Architecture, role: Role) -> tuple[str, Volume]:

@@ -87,7 +87,7 @@ def _items(a: Architecture, prices: PriceList) -> Iterator[CostItem]:
     if a.redis.instance_type:
         for what in ("redis", *["redis standby"] * a.redis.standbys):
             disk: DiskKind = "io1" if a.redis.volume and a.redis.volume.iops else "gp3"
-            yield from bill.machine(what, a.home, a.redis.instance_type, a.redis.volume, disk)
+            yield from bill.fixed_machine(what, a.home, a.redis.instance_type, a.redis.volume, disk)
     if a.sql.instance_class and a.sql.volume:
         yield from bill.sql("sql", a.home, a.sql.instance_class, a.sql.volume)
         if a.sql.replica_class:
@@ -114,17 +114,21 @@ class _Bill:
     hardware: Hardware
     prices: PriceList
 
-    def machine(
-        self, what: str, region: str, kind: str, volume: Volume | None, disk: DiskKind | None = None
+    def machine(self, what: str, region: str, kind: str, volume: Volume) -> Iterator[CostItem]:
+        """A machine that has its metrics every minute, and its root volume."""
+        yield from self.fixed_machine(what, region, kind, volume, root_volume_kind(volume.iops))
+        month = self.prices.detailed_monitoring_instance_month.at(region, "detailed monitoring")
+        yield CostItem(f"{what} monitoring", region, month / HOURS_PER_MONTH)
+
+    def fixed_machine(
+        self, what: str, region: str, kind: str, volume: Volume | None, disk: DiskKind
     ) -> Iterator[CostItem]:
-        """A machine, its disk (a root volume unless another kind is said) and its metrics."""
+        """A machine of its own, whose metrics AWS takes every five minutes for nothing, and its disk."""
         kind = ordered_type(self.hardware, kind) if self.prices.as_ordered else kind
         price = self.prices.instance(region, kind)
         yield CostItem(f"{what} {kind}", region, price.usd_per_hour, price.note)
         if volume:
-            yield self._disk(what, region, disk or root_volume_kind(volume.iops), volume)
-        month = self.prices.detailed_monitoring_instance_month.at(region, "detailed monitoring")
-        yield CostItem(f"{what} monitoring", region, month / HOURS_PER_MONTH)
+            yield self._disk(what, region, disk, volume)
 
     def sql(self, what: str, region: str, kind: str, volume: Volume) -> Iterator[CostItem]:
         """A SQL server and its disk."""

@@ -65,7 +65,7 @@ def fixed_machine(name: str, args: FixedMachineArgs, parent: pulumi.Resource) ->
         private_ip=str(site.addresses[site.home].host(args.zone, args.host)),
         vpc_security_group_ids=[args.network.security_groups[args.role]],
         iam_instance_profile=args.profile,
-        monitoring=True,
+        # Without detailed monitoring: its reporter tells processor and network every minute, for less.
         user_data=args.user_data,
         metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
             http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1

@@ -18,7 +18,11 @@ GROUP_DIMENSION: Final = "AutoScalingGroupName"
 """Under which the machines of a group (node, core) report: many values a minute, one of each machine."""
 
 MACHINE_DIMENSION: Final = "Machine"
-"""Under which a machine of its own (Redis, monitoring) reports, by `machine_name`."""
+"""Under which a machine of its own (Redis, monitoring) reports, by `machine_name`.
+
+Its processor and network are among that: AWS takes them every five minutes, and of a group's machines, which
+have detailed monitoring, every minute.
+"""
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,16 @@ class CustomMetric:
     """
 
     name: str
-    unit: Literal["Percent", "Count", "Milliseconds"]
+    unit: Literal["Percent", "Count", "Milliseconds", "Bytes"]
     meaning: str
     spread: bool = False
 
 
+CPU_PERCENT: Final = CustomMetric(
+    "CpuPercent", "Percent", "time of the cores that was not idle; of a machine of its own"
+)
+NETWORK_IN: Final = CustomMetric("NetworkInBytes", "Bytes", "bytes received; by a machine of its own")
+NETWORK_OUT: Final = CustomMetric("NetworkOutBytes", "Bytes", "bytes sent; by a machine of its own")
 MEMORY_PERCENT: Final = CustomMetric(
     "MemoryPercent", "Percent", "memory in use, without what the kernel can give back"
 )
@@ -56,6 +65,9 @@ BROADCAST_LATE_MS: Final = CustomMetric(
 LEDGER_BACKLOG: Final = CustomMetric("LedgerBacklog", "Count", "entries of the journal that wait for SQL")
 
 CUSTOM_METRICS: Final = (
+    CPU_PERCENT,
+    NETWORK_IN,
+    NETWORK_OUT,
     MEMORY_PERCENT,
     DISK_PERCENT,
     CONNECTIONS,

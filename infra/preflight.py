@@ -48,7 +48,7 @@ def check_quotas(site: Site) -> None:
         {
             requirement: aws.servicequotas.get_service_quota_output(
                 service_code=requirement.quota.service,
-                quota_code=requirement.quota.code,
+                quota_name=requirement.quota.name,
                 region=requirement.region,
             )
             for requirement in needed

@@ -1,6 +1,7 @@
 """What an architecture needs of the quotas of an AWS account, by region.
 
-The codes and names are those of the Service Quotas console.
+The codes and names are those of the Service Quotas console. A quota is asked for by its name and raised by
+its code: asked for by code, the provider calls GetAWSDefaultServiceQuota, which a moto server does not have.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Quota:
 
 NETWORKS: Final = Quota("vpc", "L-F678F1CE", "VPCs per Region")
 ADDRESSES: Final = Quota("ec2", "L-0263D0A3", "EC2-VPC Elastic IPs")
-CORES: Final = Quota("ec2", "L-1216C47A", "Running On-Demand Standard instances (cores)")
+CORES: Final = Quota("ec2", "L-1216C47A", "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances")
 SERVERS: Final = Quota("rds", "L-7B6409FD", "DB instances")
 REPLICAS: Final = Quota("rds", "L-5BC124EF", "Read replicas per primary")
 

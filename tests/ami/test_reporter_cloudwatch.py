@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import boto3
+import msgspec
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
@@ -77,6 +78,34 @@ def test_overflows_are_those_of_the_minute() -> None:
     assert sent(None, snapshot(overflows=100)) == {}
     assert sent(snapshot(overflows=100), snapshot(overflows=103)) == {"AcceptQueueOverflows": (3,)}
     assert sent(snapshot(overflows=100), snapshot(overflows=100)) == {"AcceptQueueOverflows": (0,)}
+
+
+WORK = (
+    (
+        Figure(machine.CPU_SECONDS, 10, ("0", "user")),
+        Figure(machine.CPU_SECONDS, 90, ("0", "idle")),
+        Figure(machine.NETWORK_BYTES, 1000, ("eth0", "in")),
+        Figure(machine.NETWORK_BYTES, 50, ("eth0", "out")),
+    ),
+    (
+        Figure(machine.CPU_SECONDS, 25, ("0", "user")),
+        Figure(machine.CPU_SECONDS, 135, ("0", "idle")),
+        Figure(machine.NETWORK_BYTES, 1700, ("eth0", "in")),
+        Figure(machine.NETWORK_BYTES, 250, ("eth0", "out")),
+    ),
+)
+
+
+def test_a_machine_of_its_own_tells_its_processor_and_network_too() -> None:
+    before, after = (snapshot(*figures) for figures in WORK)
+    told = {d.metric.name: d.values for d in cloudwatch.data(before, after, MINUTE, alone=True)}
+    assert told == {"CpuPercent": (25,), "NetworkInBytes": (700,), "NetworkOutBytes": (200,)}
+    assert cloudwatch.data(None, after, MINUTE, alone=True) == ()
+
+
+def test_of_a_machine_of_a_group_aws_takes_them() -> None:
+    before, after = (snapshot(*figures) for figures in WORK)
+    assert cloudwatch.data(before, after, MINUTE) == ()
 
 
 def test_broadcasts_of_the_minute_are_sent_with_their_counts() -> None:
@@ -274,6 +303,19 @@ def test_each_minute_is_sent_once_and_stamped_with_its_beginning(monkeypatch: py
         (MINUTE + 60, {"AcceptQueueOverflows": 2}),
         (MINUTE + 120, {"AcceptQueueOverflows": 0}),
     ]
+
+
+@pytest.mark.parametrize(("dimension", "names_sent"), [("Machine", 3), ("AutoScalingGroupName", 0)])
+def test_where_a_machine_reports_says_whether_it_is_one_of_its_own(
+    dimension: str, names_sent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = Minutes(MINUTE, waits=2)
+    monkeypatch.setattr("ami.node.reporter.publisher.time.time", lambda: stop.now_s)
+    cloud = Cloud()
+    turns = (snapshot(*figures) for figures in WORK)
+    reporter = Publisher(msgspec.structs.replace(REPORTING, dimension=dimension), lambda: cloud)
+    publisher.every_minute(reporter, lambda: next(turns), stop, jitter_s=0)
+    assert sum(map(len, cloud.calls)) == names_sent
 
 
 def test_a_minute_that_cannot_be_measured_does_not_end_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ def told(stack: str, role: Role, region: str = "eu-west-1") -> documents.Documen
 def test_the_metrics_are_those_that_the_stacks_read() -> None:
     sent = [(metric.name, metric.unit, metric.spread) for metric in names.CLOUDWATCH_METRICS]
     assert sent == [(metric.name, metric.unit, metric.spread) for metric in metric_names.CUSTOM_METRICS]
+    assert names.MACHINE_DIMENSION == metric_names.MACHINE_DIMENSION
 
 
 def test_the_journal_is_that_of_the_service() -> None:

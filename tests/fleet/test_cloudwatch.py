@@ -67,6 +67,7 @@ def test_machines_are_known_to_cloudwatch_by_what_they_report_under() -> None:
         "Machine",
         "isochrone-geo-i-redis-0",
     )
+    assert {redis.metrics[figure].namespace for figure in redis.metrics} == {"Isochrone"}
     assert (sql.metrics["memory"].namespace, sql.metrics["memory"].value) == (
         "AWS/RDS",
         "isochrone-geo-i-sql",

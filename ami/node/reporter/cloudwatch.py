@@ -43,15 +43,18 @@ class Datum:
         return _DATUM_BYTES + _VALUE_BYTES * len(self.values)
 
 
-def data(before: Snapshot | None, after: Snapshot, at_s: int) -> tuple[Datum, ...]:
+def data(before: Snapshot | None, after: Snapshot, at_s: int, *, alone: bool = False) -> tuple[Datum, ...]:
     """What is sent for a minute; what could not be measured is left out.
 
     Args:
         before: the figures at the minute's beginning, None when there are none.
         after: those at its end.
         at_s: when it began (Unix time, s).
+        alone: whether the machine is one of its own, whose processor and network AWS does not take every
+            minute as it does of a group's machines.
     """
     single = {
+        **(_work(before, after) if alone and before else {}),
         names.MEMORY_PERCENT: _memory_percent(after),
         names.DISK_PERCENT: _disk_percent(after),
         names.CONNECTIONS: after.value(api.CONNECTIONS),
@@ -103,6 +106,21 @@ def request(batch: Sequence[Datum], namespace: str, dimension: str, dimension_va
             }
             for datum in batch
         ],
+    }
+
+
+def _work(before: Snapshot, after: Snapshot) -> dict[CloudWatchMetric, float | None]:
+    cpu, network = machine.CPU_SECONDS.name, machine.NETWORK_BYTES.name
+    moved = rates.increases(before.series(network), after.series(network))
+
+    def way(direction: str) -> float | None:
+        amounts = [amount for labels, amount in moved.items() if labels[1] == direction]
+        return sum(amounts) if amounts else None
+
+    return {
+        names.CPU_PERCENT: rates.busy_percent(before.series(cpu), after.series(cpu)).get("all"),
+        names.NETWORK_IN: way("in"),
+        names.NETWORK_OUT: way("out"),
     }
 
 

@@ -1,12 +1,15 @@
 """The metrics that are sent to CloudWatch: what alarms, scaling and the dashboard of the stacks read.
 
-They are the ones that the stacks declare; a test holds both lists together.
+They are the ones that the stacks declare; a test holds both lists together, and the names of the dimension.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final, Literal
+
+MACHINE_DIMENSION: Final = "Machine"
+"""Under which a machine reports that is one of its own; those of a group report under the group's name."""
 
 
 @dataclass(frozen=True)
@@ -17,10 +20,13 @@ class CloudWatchMetric:
     """
 
     name: str
-    unit: Literal["Percent", "Count", "Milliseconds"]
+    unit: Literal["Percent", "Count", "Milliseconds", "Bytes"]
     spread: bool = False
 
 
+CPU_PERCENT: Final = CloudWatchMetric("CpuPercent", "Percent")
+NETWORK_IN: Final = CloudWatchMetric("NetworkInBytes", "Bytes")
+NETWORK_OUT: Final = CloudWatchMetric("NetworkOutBytes", "Bytes")
 MEMORY_PERCENT: Final = CloudWatchMetric("MemoryPercent", "Percent")
 DISK_PERCENT: Final = CloudWatchMetric("DiskPercent", "Percent")
 CONNECTIONS: Final = CloudWatchMetric("Connections", "Count")
@@ -30,6 +36,9 @@ BROADCAST_LATE_MS: Final = CloudWatchMetric("BroadcastLateMs", "Milliseconds", s
 LEDGER_BACKLOG: Final = CloudWatchMetric("LedgerBacklog", "Count")
 
 CLOUDWATCH_METRICS: Final = (
+    CPU_PERCENT,
+    NETWORK_IN,
+    NETWORK_OUT,
     MEMORY_PERCENT,
     DISK_PERCENT,
     CONNECTIONS,

@@ -15,6 +15,7 @@ from ami.node.document import Reporting
 from ami.node.reporter import cloudwatch
 from ami.node.reporter.cloudwatch import Datum
 from ami.node.reporter.figures import Figure, Metric, Snapshot
+from ami.node.reporter.names import MACHINE_DIMENSION
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +62,11 @@ class Publisher:
         self._failures = 0
         self._published_at_s: float | None = None
         self._problem: str | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether the machine reports as one of its own, not as one of a group."""
+        return self._reporting.dimension == MACHINE_DIMENSION
 
     def publish(self, minute: tuple[Datum, ...]) -> None:
         """Send a minute, and what waits from before; what CloudWatch does not take waits for the next one."""
@@ -139,7 +145,8 @@ def every_minute(
             return
         try:
             now = snapshot()
-            publisher.publish(cloudwatch.data(before, now, int(minute_s) - MINUTE_S))
+            at_s = int(minute_s) - MINUTE_S
+            publisher.publish(cloudwatch.data(before, now, at_s, alone=publisher.alone))
             before = now
         except Exception:  # the next minute has to be sent whatever happens to this one
             _log.exception("a minute could not be reported")

@@ -22,13 +22,13 @@ GLOBAL_REGION: Final = "us-east-1"
 """Where the global services (IAM, Route 53) are asked."""
 
 USUAL_QUOTAS: Final[Mapping[str, float]] = {
-    "L-F678F1CE": 5,  # VPCs
-    "L-0263D0A3": 5,  # Elastic IPs
-    "L-1216C47A": 256,  # vCPUs of running on-demand standard instances
-    "L-7B6409FD": 40,  # RDS instances
-    "L-5BC124EF": 15,  # read replicas of one RDS instance
+    "VPCs per Region": 5,
+    "EC2-VPC Elastic IPs": 5,
+    "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances": 256,  # vCPUs
+    "DB instances": 40,
+    "Read replicas per primary": 15,
 }
-"""Quotas per region by their codes: as AWS grants them, except vCPUs, of which an account in use has more."""
+"""Quotas per region by their names: as AWS grants them, except vCPUs, of which an account in use has more."""
 
 
 @cache

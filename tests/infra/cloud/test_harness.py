@@ -145,7 +145,7 @@ def test_a_program_that_never_ends_is_ended(account: Account, monkeypatch: pytes
 def test_an_unanswered_look_up_can_be_recovered_from(account: Account) -> None:
     def program() -> None:
         quota = aws.servicequotas.get_service_quota_output(
-            region=REGION, service_code="ec2", quota_code="L-NONE"
+            region=REGION, service_code="ec2", quota_name="Nothing"
         )
         pulumi.export("quota", quota.apply(lambda q: str(q.value)).recover(lambda error: "unknown"))
 

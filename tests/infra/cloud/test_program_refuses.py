@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.program import run
+from infra.quotas import CORES
 from infra.regions import REGIONS
 from tests.infra.cloud.account import Account, add_image, add_images, open_account
 from tests.infra.cloud.declared import Declared
@@ -48,9 +49,9 @@ def account() -> Iterator[Account]:
 @pytest.mark.parametrize(
     ("quotas", "message"),
     [
-        ({"L-0263D0A3": 1}, r"Elastic IPs in us-west-1.*--quota-code L-0263D0A3"),
-        ({"L-1216C47A": 8}, r"On-Demand Standard instances"),
-        ({"L-F678F1CE": 0}, r"VPCs per Region"),
+        ({"EC2-VPC Elastic IPs": 1}, r"Elastic IPs in us-west-1.*--quota-code L-0263D0A3"),
+        ({CORES.name: 8}, r"On-Demand Standard .* instances"),
+        ({"VPCs per Region": 0}, r"VPCs per Region"),
     ],
 )
 def test_a_quota_that_is_too_small_is_named_before_anything_is_made(

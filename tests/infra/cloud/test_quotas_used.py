@@ -9,6 +9,7 @@ import pulumi
 import pytest
 
 from infra.preflight import PreflightError, check_quotas
+from infra.quotas import CORES
 from infra.site import Site
 from infra.stackfile import parse
 from infra.usage import is_standard
@@ -54,7 +55,7 @@ def run_machines(account: Account, kind: str, count: int, tags: list[dict[str, s
     )
 
 
-@pytest.mark.parametrize("quotas", [{"L-1216C47A": 48}])
+@pytest.mark.parametrize("quotas", [{CORES.name: 48}])
 class TestCores:
     def test_an_account_that_runs_nothing_has_all_of_them(self, account: Account) -> None:
         assert checked(account).warnings == ()
@@ -120,7 +121,7 @@ def test_addresses_of_the_stack_itself_are_not(account: Account) -> None:
     checked(account)
 
 
-@pytest.mark.parametrize("quotas", [{"L-F678F1CE": 1}])
+@pytest.mark.parametrize("quotas", [{"VPCs per Region": 1}])
 def test_a_network_that_every_region_has_from_the_start_counts(account: Account) -> None:
     with pytest.raises(
         PreflightError, match=r"VPCs per Region in eu-west-1: 1 are needed beside 1 that are in use"
@@ -128,7 +129,7 @@ def test_a_network_that_every_region_has_from_the_start_counts(account: Account)
         checked(account)
 
 
-@pytest.mark.parametrize("quotas", [{"L-7B6409FD": 2}])
+@pytest.mark.parametrize("quotas", [{"DB instances": 2}])
 def test_sql_servers_of_others_are_gone(account: Account) -> None:
     def serve(name: str, stack: str) -> None:
         account.client("rds", HOME).create_db_instance(

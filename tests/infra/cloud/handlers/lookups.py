@@ -104,12 +104,12 @@ def orderable_db_instance(place: Place, inputs: Inputs) -> Mapping[str, Any]:
 
 @lookup("aws:servicequotas/getServiceQuota:getServiceQuota")
 def service_quota(place: Place, inputs: Inputs) -> Mapping[str, Any]:
-    code = inputs.take("quotaCode")
+    name = inputs.take("quotaName")
     inputs.take("serviceCode")
-    if code not in place.account.quotas:
-        raise RefusedError(f"the account has no quota {code}: add it to USUAL_QUOTAS")
-    value = place.account.quotas[code]
-    return {"value": value, "defaultValue": value, "adjustable": True, "quotaName": code}
+    if name not in place.account.quotas:
+        raise RefusedError(f"the account has no quota {name}: add it to USUAL_QUOTAS")
+    value = place.account.quotas[name]
+    return {"value": value, "defaultValue": value, "adjustable": True, "quotaName": name}
 
 
 @lookup("aws:ec2/getVpcs:getVpcs")

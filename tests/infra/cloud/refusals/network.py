@@ -138,7 +138,7 @@ def inactive_peering(place: Place, connection: str) -> None:
 
 def too_many_addresses(place: Place) -> None:
     """A region has no more Elastic IPs than the account's quota."""
-    quota = place.account.quotas["L-0263D0A3"]
+    quota = place.account.quotas["EC2-VPC Elastic IPs"]
     if len(place.client("ec2").describe_addresses()["Addresses"]) >= quota:
         raise RefusedError(f"{place.region} has {quota:g} Elastic IPs, as many as the account may have there")
 
