@@ -142,6 +142,39 @@ def test_a_program_that_never_ends_is_ended(account: Account, monkeypatch: pytes
         declare("stack", EMPTY, account, lambda: pulumi.export("never", pulumi.Output.from_input(never())))
 
 
+def test_what_the_provider_asks_beside_is_asked_too(account: Account) -> None:
+    def monitored() -> None:
+        network = vpc("network", "10.7.0.0/16")
+        subnet = aws.ec2.Subnet(
+            "subnet",
+            region=REGION,
+            vpc_id=network.id,
+            cidr_block="10.7.0.0/20",
+            availability_zone=f"{REGION}a",
+        )
+        aws.ec2.Instance(
+            "machine",
+            region=REGION,
+            ami=add_image(account, REGION),
+            instance_type="m3.medium",
+            subnet_id=subnet.id,
+            monitoring=True,
+        )
+
+    # Calls that a moto server does not have, and that the provider repeats for most of an hour.
+    with pytest.raises(HarnessError, match="monitor_instances"):
+        declare("stack", EMPTY, account, monitored)
+
+    def quota_by_code() -> None:
+        quota = aws.servicequotas.get_service_quota_output(
+            region=REGION, service_code="vpc", quota_code="L-F678F1CE"
+        )
+        pulumi.export("quota", quota.value)
+
+    with pytest.raises(HarnessError, match="needs quotaName"):
+        declare("stack", EMPTY, account, quota_by_code)
+
+
 def test_an_unanswered_look_up_can_be_recovered_from(account: Account) -> None:
     def program() -> None:
         quota = aws.servicequotas.get_service_quota_output(

@@ -129,8 +129,7 @@ def instance(place: Place, inputs: Inputs) -> Made:
     )
     inputs.only("userDataReplaceOnChange", True, False)
     inputs.only("associatePublicIpAddress", False)
-    if "monitoring" in inputs:
-        params["Monitoring"] = {"Enabled": inputs.take("monitoring")}
+    monitored = inputs.get("monitoring", False)
     if "iamInstanceProfile" in inputs:
         params["IamInstanceProfile"] = {"Name": inputs.take("iamInstanceProfile")}
     if metadata := inputs.part("metadataOptions"):
@@ -155,6 +154,9 @@ def instance(place: Place, inputs: Inputs) -> Made:
         0
     ]
     id_ = made["InstanceId"]
+    if monitored:
+        # As the provider does beside saying so at the launch; moto does not have this call.
+        ec2.monitor_instances(InstanceIds=[id_])
     if "disableApiTermination" in inputs:
         protected = {"Value": inputs.take("disableApiTermination")}
         ec2.modify_instance_attribute(InstanceId=id_, DisableApiTermination=protected)
