@@ -23,7 +23,7 @@ from infra.boot_document import (
     Service,
     SqlPeers,
 )
-from infra.flows import METRICS_PORT, REDIS_PORT, SENTINEL_PORT, SQL_PORT, Role
+from infra.flows import METRICS_PORT, REDIS_PORT, SENTINEL_PORT, SQL_PORT, Role, scraped_regions
 from infra.group_names import DRAIN_HOOK, GROUPED, POOL_TAG, group_name, pool_name
 from infra.log_names import log_group_name
 from infra.metric_names import GROUP_DIMENSION, MACHINE_DIMENSION, NAMESPACE, machine_name
@@ -85,7 +85,7 @@ def boot_settings(site: Site, role: Role, region: str, resolved: Resolved, index
         address_pool=AddressPool(POOL_TAG, pool_name(site, region)) if role == "node" else None,
         data_device=DATA_DEVICE if role == "redis" else None,
         reporting=_reporting(site, role, region, index),
-        listing=_finding(site, site.regions) if role == steward(architecture) else None,
+        listing=_finding(site, scraped_regions(architecture)) if role == steward(architecture) else None,
         scraping=(
             Scraping(steward(architecture), METRICS_PORT, TARGETS_PATH, _finding(site, (site.home,)))
             if role == "monitoring"

@@ -140,3 +140,13 @@ def peerings(architecture: Architecture) -> tuple[tuple[str, str], ...]:
 def network_regions(architecture: Architecture) -> tuple[str, ...]:
     """The regions that have a network, home first."""
     return tuple(dict.fromkeys((architecture.home, *(place.region for place in places(architecture)))))
+
+
+def scraped_regions(architecture: Architecture) -> tuple[str, ...]:
+    """The regions with machines that are scraped, home first.
+
+    Those of load machines alone are not among them: who lists the machines is not replaced when a load fleet
+    comes or goes.
+    """
+    scraped = {flow.target.region for flow in flows(architecture) if flow.source.role == "monitoring"}
+    return tuple(region for region in network_regions(architecture) if region in scraped)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from infra.flows import Role, places
+from infra.flows import Role, places, scraped_regions
 from infra.group_names import GROUPED, group_name
 from infra.load_names import BOOKS, JOBS, RESULTS, bucket_name
 from infra.log_names import log_group_name
@@ -70,7 +70,7 @@ def _statements(site: Site, role: Role, grants: Grants) -> Iterator[dict[str, An
     if role == steward(site.architecture) and site.architecture.certificate == "acme":
         yield from _challenge(site, grants)
     if role == steward(site.architecture):
-        yield _finding(site.regions)
+        yield _finding(scraped_regions(site.architecture))
     if site.architecture.load:
         yield from _load_results(site, role, grants)
     if role == "monitoring":

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from infra.architecture import LoadFleet
+from infra.changes import changes
+from infra.commands import preview_stack
 from infra.errors import StackFileError
 from infra.regions import REGIONS
 from infra.stackfile import from_config, load, parse
@@ -38,3 +40,14 @@ def test_a_mistake_is_told_with_its_key(changes: dict[str, Any], key: str, advic
     with pytest.raises(StackFileError) as caught:
         parse("changed", text_of(changed(config_of("geo-i"), changes)))
     assert any(f"isochrone:{key}: " in mistake and advice in mistake for mistake in caught.value.mistakes)
+
+
+@pytest.mark.parametrize("stack", ["baseline", "geo-i", "geo-ii"])
+def test_a_fleet_that_comes_or_goes_replaces_no_machine_that_serves(stack: str) -> None:
+    without, fleet = (
+        preview_stack(stack, ROOT, over).as_json() for over in ({}, {"isochrone:load": {"per-region": 1}})
+    )
+    different = changes("without", without, fleet)
+    assert different.removed == ()
+    # The machine that serves as the ledger may write what it counted into the fleet's bucket.
+    assert [each.type for each in different.changed] == ["aws:iam/rolePolicy:RolePolicy"]
