@@ -9,7 +9,7 @@ Machines that others have to find without asking have fixed addresses in the iso
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
@@ -61,13 +61,16 @@ class RegionAddresses:
         return subnet[number]
 
 
-def plan(regions: Sequence[str], zones: int) -> Mapping[str, RegionAddresses]:
-    """The addresses of each region, with a subnet of either tier in each of its `zones`.
+def plan(zones: Mapping[str, int]) -> Mapping[str, RegionAddresses]:
+    """The addresses of each region, with a subnet of either tier in each of its zones.
+
+    Args:
+        zones: how many zones the network of each region spans.
 
     Raises:
         AddressPlanError: when two networks overlap.
     """
-    found = {region: _region(tuple(REGIONS).index(region) + 1, zones) for region in regions}
+    found = {region: _region(tuple(REGIONS).index(region) + 1, count) for region, count in zones.items()}
     check_disjoint({region: addresses.network for region, addresses in found.items()})
     return found
 

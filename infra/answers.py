@@ -77,8 +77,9 @@ def answer(token: str, args: Mapping[str, Any]) -> dict[str, Any]:
 def _zones(args: Mapping[str, Any]) -> dict[str, Any]:
     region = args["region"]
     return {
-        "names": [f"{region}{letter}" for letter in "abc"],
-        "zoneIds": [f"{region}-az{number}" for number in (1, 2, 3)],
+        # N. California has three, of which an account sees two.
+        "names": [f"{region}{letter}" for letter in ("ac" if region == "us-west-1" else "abc")],
+        "zoneIds": [f"{region}-az{number}" for number in ((1, 3) if region == "us-west-1" else (1, 2, 3))],
     }
 
 

@@ -6,7 +6,7 @@ It holds data only; `infra.stackfile` reads it from a stack's `Pulumi.<stack>.ya
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 from pydantic.dataclasses import dataclass
@@ -15,6 +15,9 @@ from infra.hardware import Hardware
 from infra.keys import STACK_FILE_KEYS
 from infra.regions import REGIONS
 from infra.replicas import Limits, Placement, place
+
+FEWEST_ZONES: Final = 2
+"""The availability zones of a region's network, where the stack file does not ask for more."""
 
 
 def _region(value: str) -> str:
@@ -181,10 +184,10 @@ class LoadFleet:
 class Architecture:
     """One candidate answer to where the servers and the data go.
 
-    `zones` is how many availability zones each region's network spans; `image` is the tag of the machine
-    image; `load` is the fleet of a benchmark, None for none; `certificate` says whether the certificate is
-    given as a secret or issued by ACME; `protect` keeps data from being deleted with the stack; at `expiry`
-    every group of machines goes to zero.
+    `zones` is how many availability zones the network at home spans (`zones_in` knows any region's); `image`
+    is the tag of the machine image; `load` is the fleet of a benchmark, None for none; `certificate` says
+    whether the certificate is given as a secret or issued by ACME; `protect` keeps data from being deleted
+    with the stack; at `expiry` every group of machines goes to zero.
     """
 
     title: Annotated[str, Field(min_length=1, max_length=80)]
@@ -199,12 +202,16 @@ class Architecture:
     load: LoadFleet | None = None
     alarms: Alarms = Alarms()
     monitoring: Monitoring = Monitoring()
-    zones: Annotated[int, Field(ge=2, le=3)] = 2
+    zones: Annotated[int, Field(ge=FEWEST_ZONES, le=3)] = FEWEST_ZONES
     image: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")] = "current"
     certificate: Literal["acme", "given"] = "acme"
     protect: bool = True
     expiry: AwareDatetime | None = None
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")] = "architecture"
+
+    def zones_in(self, region: str) -> int:
+        """How many availability zones the network of a region spans: of N. California an account sees two."""
+        return self.zones if region == self.home else FEWEST_ZONES
 
     @property
     def sql_placement(self) -> Placement:

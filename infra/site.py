@@ -30,7 +30,7 @@ class Site:
     @cached_property
     def addresses(self) -> Mapping[str, RegionAddresses]:
         """The address plan of those regions."""
-        return addresses.plan(self.regions, self.architecture.zones)
+        return addresses.plan({region: self.architecture.zones_in(region) for region in self.regions})
 
     def name(self, *parts: str) -> str:
         """A physical name on AWS, of letters, digits and hyphens: `isochrone-STACK-PART-...`."""

@@ -8,6 +8,7 @@ from functools import partial
 import pulumi
 import pulumi_aws as aws
 
+from infra.architecture import FEWEST_ZONES
 from infra.hardware import ordered_type
 from infra.orders import instances
 from infra.site import Site
@@ -33,6 +34,7 @@ def zones(site: Site, region: str) -> list[pulumi.Output[str]]:
         pulumi.RunError: from the outputs, when the account has fewer.
     """
     architecture = site.architecture
+    wanted = architecture.zones_in(region)
     ordered = [o.kind for o in instances(architecture) if o.region == region]
     types = sorted({ordered_type(architecture.hardware, kind) for kind in ordered})
     names = aws.get_availability_zones_output(
@@ -41,7 +43,7 @@ def zones(site: Site, region: str) -> list[pulumi.Output[str]]:
         filters=[aws.GetAvailabilityZonesFilterArgs(name="zone-type", values=["availability-zone"])],
     ).names
     if not types:
-        return [names.apply(partial(_zone, index, region)) for index in range(architecture.zones)]
+        return [names.apply(partial(_zone, index, region, wanted)) for index in range(wanted)]
     offered = aws.ec2.get_instance_type_offerings_output(
         region=region,
         location_type="availability-zone",
@@ -53,12 +55,13 @@ def zones(site: Site, region: str) -> list[pulumi.Output[str]]:
     best = pulumi.Output.all(names, offers).apply(
         lambda known: ranked(known[0], types, {(kind, zone) for kind, zone in known[1]})
     )
-    return [best.apply(partial(_zone, index, region)) for index in range(architecture.zones)]
+    return [best.apply(partial(_zone, index, region, wanted)) for index in range(wanted)]
 
 
-def _zone(index: int, region: str, names: Sequence[str]) -> str:
+def _zone(index: int, region: str, wanted: int, names: Sequence[str]) -> str:
     if index >= len(names):
+        advice = "lower isochrone:zones" if wanted > FEWEST_ZONES else "take another region"
         raise pulumi.RunError(
-            f"{region} has {len(names)} availability zones for this account: lower isochrone:zones"
+            f"{region} has {len(names)} availability zones for this account, {wanted} are needed: {advice}"
         )
     return names[index]

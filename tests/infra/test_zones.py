@@ -53,9 +53,21 @@ def test_the_offers_are_asked_for_by_zone() -> None:
     assert found(lookup) == ["sa-east-1c", "sa-east-1a"]
 
 
-def test_an_account_with_too_few_zones_is_told_what_to_lower() -> None:
+def test_more_zones_are_asked_of_home_alone() -> None:
+    assert len(found(answer, zones=3)) == 2
+    assert len(found(answer, zones=3, home="sa-east-1")) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"zones": 3, "home": "sa-east-1"}, r"sa-east-1 has 1 .* 3 are needed: lower isochrone:zones"),
+        ({}, r"sa-east-1 has 1 .* 2 are needed: take another region"),
+    ],
+)
+def test_an_account_with_too_few_zones_is_told_what_to_do(changes: dict[str, Any], message: str) -> None:
     def lookup(token: str, args: Mapping[str, Any]) -> dict[str, Any]:
         return {"names": ["sa-east-1a"]} if "AvailabilityZones" in token else answer(token, args)
 
-    with pytest.raises(InfraError, match=r"sa-east-1 has 1 availability zones.*lower isochrone:zones"):
-        found(lookup)
+    with pytest.raises(InfraError, match=message):
+        found(lookup, **changes)

@@ -82,7 +82,7 @@ class EveryMachine:
         for place, group, _ in grouped(view):
             subnets = {subnet["SubnetId"]: subnet for subnet in view.subnets(place.region)}
             zones = {subnets[id_]["AvailabilityZone"] for id_ in group["VPCZoneIdentifier"].split(",")}
-            assert len(zones) == a.zones
+            assert len(zones) == a.zones_in(place.region)
             bounds = group["MinSize"], group["DesiredCapacity"], group["MaxSize"]
             assert bounds[0] <= bounds[1] <= bounds[2]
             if place.role == "core":

@@ -39,7 +39,7 @@ class EveryNetwork:
             assert set(found) == {*planned.public, *planned.isolated}
             for tier in (planned.public, planned.isolated):
                 zones = [found[network] for network in tier]
-                assert len(set(zones)) == len(zones) == view.site.architecture.zones >= 2
+                assert len(set(zones)) == len(zones) == view.site.architecture.zones_in(region) >= 2
 
     def test_only_public_subnets_lead_to_the_world(self, view: View) -> None:
         for region in view.site.regions:
