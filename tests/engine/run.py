@@ -8,23 +8,21 @@ all of that is so, with 1 when it is not, and with 77 when the engine or the pro
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any, Final
-from urllib.request import Request, urlopen
 
 from infra.regions import REGIONS
 from tests.engine import plan
+from tests.engine.server import serving
 
 ROOT: Final = Path(__file__).parents[2]
 STEP_TIMEOUT_S: Final = 3600
@@ -69,7 +67,8 @@ def _plugins() -> str:
 
 def _try(stack: str) -> None:
     text = (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
-    with TemporaryDirectory(prefix="isochrone-engine-") as folder, _server() as endpoint:
+    os.environ.update(plan.SERVER)
+    with TemporaryDirectory(prefix="isochrone-engine-") as folder, serving() as endpoint:
         project, state = Path(folder) / "project", Path(folder) / "state"
         state.mkdir()
         _copy(project)
@@ -116,24 +115,6 @@ def _pulumi(step: plan.Step, project: Path, environment: dict[str, str]) -> None
         raise EngineError(f"not so: {step.shows}\n{done.stdout[-20_000:]}\n{done.stderr[-5_000:]}")
 
 
-@contextmanager
-def _server() -> Iterator[str]:
-    """A fresh server on a port of its own."""
-    os.environ.update(plan.SERVER)
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - reads the environment when it is imported
-
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    try:
-        _reset(endpoint)
-        yield endpoint
-    finally:
-        server.stop()
-
-
 @cache
 def _client(service: str, region: str, endpoint: str) -> Any:
     import boto3  # noqa: PLC0415 - a second that a machine without an engine need not wait for
@@ -145,12 +126,6 @@ def _client(service: str, region: str, endpoint: str) -> Any:
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )
-
-
-def _reset(endpoint: str) -> None:
-    """Empties the server, whose data are those of the process."""
-    request = Request(f"{endpoint}/moto-api/reset", method="POST")  # noqa: S310
-    urlopen(request, timeout=30).close()  # noqa: S310
 
 
 def _register_images(endpoint: str, tag: str) -> None:

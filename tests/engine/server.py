@@ -1,0 +1,48 @@
+"""A moto server on loopback, on a port of its own, that takes CBOR where the provider speaks it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+from urllib.request import Request, urlopen
+
+from tests.engine.rpc_cbor import front
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """The address of the server, which is empty."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    # Read the environment when they are imported.
+    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
+        DomainDispatcherApplication,
+        MotoRequestHandler,
+        create_backend_app,
+    )
+    from werkzeug.serving import make_server  # noqa: PLC0415
+
+    server = make_server(
+        "127.0.0.1",
+        0,
+        front(DomainDispatcherApplication(create_backend_app)),
+        threaded=True,
+        request_handler=MotoRequestHandler,
+    )
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    endpoint = f"http://127.0.0.1:{server.port}"
+    try:
+        _reset(endpoint)
+        yield endpoint
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _reset(endpoint: str) -> None:
+    """Empties the server, whose data are those of the process."""
+    request = Request(f"{endpoint}/moto-api/reset", method="POST")  # noqa: S310
+    urlopen(request, timeout=30).close()  # noqa: S310
