@@ -102,13 +102,15 @@ def _orderable(sql: SqlTier, region: str, classes: Sequence[str]) -> pulumi.Outp
 
 def _withdrawn(sql: SqlTier, denied: Sequence[Offer]) -> Iterator[Offer]:
     """Those of the classes that RDS denies which it denies as RDS: it has others of the engine there."""
+    # Each once: a question that is asked twice would be answered once, and fail the program at its end.
+    others = {
+        (offer.region, other)
+        for offer in denied
+        for other in (offer.other, *COMMON_CLASSES)
+        if other != offer.ordered
+    }
     known: Mapping[tuple[str, str], Any] = ask(
-        {
-            (offer.region, other): _orderable(sql, offer.region, [other])
-            for offer in denied
-            for other in (offer.other, *COMMON_CLASSES)
-            if other != offer.ordered
-        }
+        {(region, other): _orderable(sql, region, [other]) for region, other in sorted(others)}
     )
     answering = {region for (region, _), answer in known.items() if not isinstance(answer, NoAnswer)}
     return (offer for offer in denied if offer.region in answering)
