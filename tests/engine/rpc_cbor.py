@@ -39,13 +39,14 @@ def front(server: Wsgi) -> Wsgi:
             return server(environ, start_response)
         length = int(environ.get("CONTENT_LENGTH") or 0)
         request = as_json(environ["wsgi.input"].read(length))
-        body, status, _ = run_wsgi_app(server, _by_json(environ, model, asked["operation"], request))
-        answer = b"".join(body)
-        if not status.startswith("5"):
-            shape = model.operation_model(asked["operation"]).output_shape if status.startswith("2") else None
-            answer = as_cbor(answer, shape)
-        start_response(status, [*_HEADERS, ("Content-Length", str(len(answer)))])
-        return [answer]
+        body, status, headers = run_wsgi_app(server, _by_json(environ, model, asked["operation"], request))
+        if status.startswith("5"):
+            # The server's own failure, as a page for people.
+            start_response(status, headers.to_wsgi_list())
+            return body
+        shape = model.operation_model(asked["operation"]).output_shape if status.startswith("2") else None
+        start_response(status, _HEADERS)
+        return [as_cbor(b"".join(body), shape)]
 
     return app
 

@@ -22,7 +22,6 @@ from typing import Any, Final
 
 from infra.regions import REGIONS
 from tests.engine import plan
-from tests.engine.server import serving
 
 ROOT: Final = Path(__file__).parents[2]
 STEP_TIMEOUT_S: Final = 3600
@@ -68,6 +67,8 @@ def _plugins() -> str:
 def _try(stack: str) -> None:
     text = (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
     os.environ.update(plan.SERVER)
+    from tests.engine.server import serving  # noqa: PLC0415 - reads the environment when it is imported
+
     with TemporaryDirectory(prefix="isochrone-engine-") as folder, serving() as endpoint:
         project, state = Path(folder) / "project", Path(folder) / "state"
         state.mkdir()

@@ -1,4 +1,7 @@
-"""A moto server on loopback, on a port of its own, that takes CBOR where the provider speaks it."""
+"""A moto server on loopback, on a port of its own, that takes CBOR where the provider speaks it.
+
+moto reads the environment when it is imported, which is with this module.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,13 @@ from contextlib import contextmanager
 from threading import Thread
 from urllib.request import Request, urlopen
 
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import make_server
+
 from tests.engine.rpc_cbor import front
 
 
@@ -15,14 +25,6 @@ from tests.engine.rpc_cbor import front
 def serving() -> Iterator[str]:
     """The address of the server, which is empty."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    # Read the environment when they are imported.
-    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
-        DomainDispatcherApplication,
-        MotoRequestHandler,
-        create_backend_app,
-    )
-    from werkzeug.serving import make_server  # noqa: PLC0415
-
     server = make_server(
         "127.0.0.1",
         0,

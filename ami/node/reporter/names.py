@@ -1,6 +1,6 @@
 """The metrics that are sent to CloudWatch: what alarms, scaling and the dashboard of the stacks read.
 
-They are the ones that the stacks declare; a test holds both lists together, and the names of the dimension.
+They are the ones that the stacks declare, as is the name of the dimension; a test holds both together.
 """
 
 from __future__ import annotations
