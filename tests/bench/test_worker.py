@@ -42,7 +42,7 @@ class Bench:
     scenario: Scenario = QUICK
     regions: Sequence[str] = ("here", "there")
     audience: int = 6
-    handshake_timeout_s: float = 20
+    handshake_timeout_s: float = 5
     drain_timeout_s: float = 5
     release: Callable[[Progress], bool] | None = None
     host: str = "localhost"
