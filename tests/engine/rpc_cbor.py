@@ -45,8 +45,9 @@ def front(server: Wsgi) -> Wsgi:
             start_response(status, headers.to_wsgi_list())
             return body
         shape = model.operation_model(asked["operation"]).output_shape if status.startswith("2") else None
-        start_response(status, _HEADERS)
-        return [as_cbor(b"".join(body), shape)]
+        answer = as_cbor(b"".join(body), shape)
+        start_response(status, [*_HEADERS, ("Content-Length", str(len(answer)))])
+        return [answer]
 
     return app
 

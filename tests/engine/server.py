@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
+from typing import Final
 from urllib.request import Request, urlopen
 
 from moto.moto_server.werkzeug_app import (
@@ -20,6 +21,19 @@ from werkzeug.serving import make_server
 
 from tests.engine.rpc_cbor import front
 
+_WRITE_BUFFER_BYTES: Final = 64 * 1024
+
+
+class _Handler(MotoRequestHandler):
+    """Sends an answer's head and body at once.
+
+    The provider's SDK closes what it has sent as soon as it has the head, and where Go has not yet looked
+    for the end of that, the connection breaks under the body. A request that made something is then sent
+    again, and "already exists" is the answer. It takes a server as near as this one to meet it.
+    """
+
+    wbufsize = _WRITE_BUFFER_BYTES
+
 
 @contextmanager
 def serving() -> Iterator[str]:
@@ -30,7 +44,7 @@ def serving() -> Iterator[str]:
         0,
         front(DomainDispatcherApplication(create_backend_app)),
         threaded=True,
-        request_handler=MotoRequestHandler,
+        request_handler=_Handler,
     )
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -1,10 +1,12 @@
-"""The server for the real engine: the provider speaks CBOR with CloudWatch, which moto does not know."""
+"""The server for the real engine: it takes CBOR, which moto does not know, and answers in one piece."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
@@ -104,3 +106,33 @@ def test_an_operation_without_output_and_one_that_is_refused(by_cbor: Any) -> No
         by_cbor.get_dashboard(DashboardName="nowhere")
     error = caught.value.response["Error"]
     assert (error["Code"], error["Message"]) == ("ResourceNotFound", "Dashboard does not exist")
+
+
+@pytest.mark.parametrize(
+    ("service", "path", "content", "body"),
+    [
+        ("ec2", "/", "application/x-www-form-urlencoded", b"Action=DescribeVpcs&Version=2016-11-15"),
+        (
+            "monitoring",
+            "/service/GraniteServiceVersion20100801/operation/DescribeAlarms",
+            "application/cbor",
+            b"\xa0",
+        ),
+    ],
+)
+def test_an_answer_is_there_whole_when_its_first_byte_is(
+    endpoint: str, service: str, path: str, content: str, body: bytes
+) -> None:
+    """Else the provider may break the connection between head and body, and make the same thing again."""
+    address = urlsplit(endpoint)
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: {content}\r\n"
+        f"Content-Length: {len(body)}\r\nAuthorization: AWS4-HMAC-SHA256 Credential="
+        f"test/20300101/eu-west-1/{service}/aws4_request, SignedHeaders=host, Signature=0\r\n\r\n"
+    )
+    for _ in range(5):
+        with socket.create_connection((address.hostname, address.port), timeout=30) as client:
+            client.sendall(head.encode() + body)
+            answer_head, _, answer = client.recv(1 << 20).partition(b"\r\n\r\n")
+        fields = dict(line.split(": ", 1) for line in answer_head.decode().split("\r\n")[1:])
+        assert len(answer) == int(fields["Content-Length"]) > 0
