@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pulumi_aws as aws
 
-from infra import offers, quotas, usage
+from infra import offers, quotas, usage, zones
 from infra.asking import NoAnswer, ask, warn
 from infra.errors import InfraError
 from infra.site import Site
@@ -34,6 +34,16 @@ def check_offers(site: Site) -> None:
             instead.
     """
     if refused := offers.refusals(site):
+        raise PreflightError(refused)
+
+
+def check_zones(site: Site) -> None:
+    """Every region has to have as many availability zones as its network spans.
+
+    Raises:
+        PreflightError: with every region that has too few, and what to do.
+    """
+    if refused := zones.refusals(site):
         raise PreflightError(refused)
 
 

@@ -95,6 +95,7 @@ def declare(architecture: Architecture, given: Mapping[str, str], prices: PriceL
     allowed = rules(site)
     check_given(architecture, given)
     register_stack_transformation(GuardRails(architecture.protect))
+    preflight.check_zones(site)
     preflight.check_offers(site)
     preflight.check_quotas(site)
     name = architecture.name

@@ -21,7 +21,7 @@ from pulumi.runtime.stack import run_in_stack
 
 from infra.architecture import Architecture
 from infra.hardware import Hardware
-from infra.preflight import PreflightError, check_offers, check_quotas
+from infra.preflight import PreflightError, check_offers, check_quotas, check_zones
 from infra.regions import REGIONS
 from infra.site import Site
 from infra.stackfile import load
@@ -59,6 +59,8 @@ def offering(*_: object, without: tuple[str, ...] = ()) -> Callable[[str, Mappin
                 )
             case "getServiceQuota":
                 return {"value": 1000.0}
+            case "getAvailabilityZones":
+                return {"names": [args["region"] + letter for letter in "abc"]}
         return nothing_used(token)
 
     return answer
@@ -155,7 +157,7 @@ def architecture(stack: str) -> Architecture:
 @pytest.mark.parametrize("stack", ["baseline", "geo-i", "geo-ii"])
 def test_an_account_that_has_everything_lets_the_program_go_on_without_a_word(stack: str) -> None:
     account = Account(offering())
-    account.preview(architecture(stack), check_offers, check_quotas)
+    account.preview(architecture(stack), check_zones, check_offers, check_quotas)
     assert account.declared == ["after"]
     assert account.warnings == []
 
@@ -194,6 +196,29 @@ def test_a_class_is_asked_for_with_a_version_that_is_exact(version: str, asked: 
     assert args["engine"] == "mariadb"
     assert args.get("engineVersion") == asked
     assert args["preferredInstanceClasses"] == [args["instanceClass"]]
+
+
+def test_every_region_with_too_few_zones_is_refused_at_once_with_what_to_do() -> None:
+    def answer(token: str, args: Mapping[str, Any]) -> Answer:
+        few = {"us-west-1": ["us-west-1a"], HOME: [f"{HOME}a", f"{HOME}b"]}
+        return {"names": few[args["region"]]} if args["region"] in few else offering()(token, args)
+
+    account = Account(answer)
+    with pytest.raises(PreflightError) as caught:
+        account.preview(replace(architecture("geo-i"), zones=3), check_zones)
+    assert set(caught.value.problems) == {
+        f"this account has 2 of the 3 availability zones that {HOME} has to have: lower isochrone:zones",
+        "this account has 1 of the 2 availability zones that us-west-1 has to have: take another region",
+    }
+    assert account.declared == []
+
+
+def test_what_aws_does_not_say_of_zones_is_one_warning() -> None:
+    account = Account(lambda *_: SILENT)
+    account.preview(architecture("geo-i"), check_zones)
+    assert account.declared == ["after"]
+    (warning,) = account.warnings
+    assert warning.startswith("AWS did not say which availability zones there are in: eu-west-1, us-east-1")
 
 
 def test_every_type_that_is_not_offered_is_refused_at_once_with_what_to_use_instead() -> None:

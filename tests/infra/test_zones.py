@@ -61,8 +61,11 @@ def test_more_zones_are_asked_of_home_alone() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"zones": 3, "home": "sa-east-1"}, r"sa-east-1 has 1 .* 3 are needed: lower isochrone:zones"),
-        ({}, r"sa-east-1 has 1 .* 2 are needed: take another region"),
+        (
+            {"zones": 3, "home": "sa-east-1"},
+            r"has 1 of the 3 .* that sa-east-1 has to have: lower isochrone:zones",
+        ),
+        ({}, r"has 1 of the 2 .* that sa-east-1 has to have: take another region"),
     ],
 )
 def test_an_account_with_too_few_zones_is_told_what_to_do(changes: dict[str, Any], message: str) -> None:
