@@ -150,7 +150,7 @@ async def market_server(
     server: Server
     async with serve(
         handle,
-        "localhost",
+        "127.0.0.1",
         0,
         ssl=tls,
         compression=None,
