@@ -127,7 +127,10 @@ class MachineGroup(pulumi.ComponentResource):
                 aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=launched, tags=self._tags)
                 for launched in ("instance", "volume", "network-interface")
             ],
-            opts=self._child,
+            # Else to protect a stack would replace the machine that has its data.
+            opts=pulumi.ResourceOptions(
+                parent=self, ignore_changes=["blockDeviceMappings[0].ebs.deleteOnTermination"]
+            ),
         )
 
     def _group(self, template: aws.ec2.LaunchTemplate) -> aws.autoscaling.Group:

@@ -98,7 +98,6 @@ class RedisServers(pulumi.ComponentResource):
             type="io1" if redis.volume.iops else "gp3",
             iops=redis.volume.iops,
             encrypted=True,
-            final_snapshot=site.architecture.protect,
             tags={**tags, "Name": f"{tags['Name']}-data"},
             opts=pulumi.ResourceOptions(
                 parent=self, protect=site.architecture.protect, ignore_changes=["availabilityZone"]

@@ -101,10 +101,23 @@ def steps(stack: str) -> tuple[Step, ...]:
     """The commands for a stack, in order; each has to succeed."""
     at = ("--non-interactive", "--stack", stack)
     yes = ("--yes", *at)
+    # The image has nothing to protect.
+    protection = () if stack == "image" else ("true", "false")
     return (
         Step("there is a stack", ("stack", "init", stack, "--non-interactive")),
         Step("it can be made", ("up", *yes)),
         Step("a second time nothing changes", ("up", "--expect-no-changes", *yes)),
+        *(
+            step
+            for protect in protection
+            for step in (
+                Step(
+                    f"its file says protect: {protect}",
+                    ("config", "set", "isochrone:protect", protect, *at),
+                ),
+                Step(f"it can be protect: {protect}", ("up", *yes)),
+            )
+        ),
         Step("what is there can be read back", ("refresh", *yes)),
         Step("it can be taken down", ("destroy", *yes)),
     )

@@ -146,6 +146,15 @@ def test_the_disk_of_a_node_with_the_data_outlives_it_unless_nothing_is_protecte
     assert mapping["ebs"]["deleteOnTermination"] == kept
 
 
+def test_to_protect_a_stack_does_not_replace_the_node_that_has_its_data(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    templates = options(monkeypatch, aws.ec2.LaunchTemplate)
+    declared(load("baseline", ROOT), "eu-west-1")
+    (template,) = templates.values()
+    assert template.ignore_changes == ["blockDeviceMappings[0].ebs.deleteOnTermination"]
+
+
 def test_a_node_has_a_public_address_at_launch_and_the_rules_of_nodes() -> None:
     (interface,) = the(declared(geo()), TEMPLATE)["networkInterfaces"]
     assert interface["associatePublicIpAddress"] == "true"

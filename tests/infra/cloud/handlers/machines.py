@@ -174,7 +174,6 @@ def instance(place: Place, inputs: Inputs) -> Made:
 
 @handler("aws:ebs/volume:Volume")
 def volume(place: Place, inputs: Inputs) -> Made:
-    inputs.only("finalSnapshot", True, False)
     ebs = inputs.params(
         size="Size",
         type="VolumeType",
