@@ -32,7 +32,7 @@ def test_every_stack_of_the_project_is_tried() -> None:
 @pytest.mark.parametrize("stack", plan.STACKS)
 def test_a_stack_is_made_unchanged_read_back_and_taken_down(stack: str) -> None:
     commands = [step.arguments for step in plan.steps(stack)]
-    protected_and_not = [] if stack == "image" else ["config", "up"] * 2
+    protected_and_not = ["config", "up"] * 2 if stack in plan.PROTECTED else []
     kinds = ["stack", "up", "up", *protected_and_not, "refresh", "destroy"]
     assert [command[0] for command in commands] == kinds
     assert [n for n, command in enumerate(commands) if "--expect-no-changes" in command] == [2]
@@ -41,7 +41,7 @@ def test_a_stack_is_made_unchanged_read_back_and_taken_down(stack: str) -> None:
 
 
 def test_what_a_stack_holds_is_protected_and_then_no_longer() -> None:
-    commands = [step.arguments for step in plan.steps("geo-ii")]
+    commands = [step.arguments for step in plan.steps("geo-i")]
     said = [command[1:4] for command in commands if command[0] == "config"]
     assert said == [("set", "isochrone:protect", protect) for protect in ("true", "false")]
 
