@@ -47,8 +47,8 @@ class NodeGroup(pulumi.ComponentResource):
     """The nodes of one region, each with a public address of the pool once it has booted.
 
     A node that keeps the data itself has no other beside it: such a group is not scaled, its machine is
-    replaced by ending the old one first, and its volume stays when the machine goes (unless the stack file
-    says that nothing is protected).
+    replaced by ending the old one first, and its volume stays when the machine goes, unless the stack file
+    said that nothing is protected when the group was made: what it says later does not replace the machine.
     """
 
     group_name: pulumi.Output[str]
