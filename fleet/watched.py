@@ -15,8 +15,9 @@ from infra.group_names import GROUPED, group_name
 from infra.hardware import (
     CURRENT_CAPACITIES,
     INSTANCE_TYPES,
-    SQL_CLASSES,
+    ORDERED_SQL_CAPACITIES,
     Capacity,
+    ordered_class,
     ordered_type,
 )
 from infra.metric_names import (
@@ -133,6 +134,11 @@ def instance_size(architecture: Architecture, kind: str) -> Capacity:
     return INSTANCE_TYPES[kind]
 
 
+def server_size(architecture: Architecture, kind: str) -> Capacity:
+    """The cores and memory of the class that is ordered for one that the stack file names."""
+    return ORDERED_SQL_CAPACITIES[ordered_class(architecture.hardware, kind)]
+
+
 def _servers(a: Architecture, sql_hosts: Mapping[str, str]) -> Iterator[Watched]:
     for region, host in sql_hosts.items():
         identifier = host.partition(".")[0]
@@ -146,7 +152,7 @@ def _servers(a: Architecture, sql_hosts: Mapping[str, str]) -> Iterator[Watched]
 
         yield Watched(
             region,
-            _capacity(identifier, role, SQL_CLASSES[kind], a.sql.volume),
+            _capacity(identifier, role, server_size(a, kind), a.sql.volume),
             {
                 "cpu": metric("CPUUtilization"),
                 "memory": metric("FreeableMemory"),

@@ -9,6 +9,9 @@ from typing import Any, Final
 PROJECT: Final = "isochrone"
 """The Pulumi project: the namespace of its configuration and of its components."""
 
+SECRET: Final = "[secret]"  # noqa: S105
+"""What stands for a secret where it is not known, or must not be seen."""
+
 
 @dataclass(frozen=True)
 class Declared:

@@ -68,7 +68,20 @@ CURRENT_SQL_CLASSES: Final[Mapping[str, str]] = {
     "db.r3.2xlarge": "db.r6i.2xlarge",
     "db.r3.4xlarge": "db.r6i.4xlarge",
 }
-"""The class of the current generation with the same cores and memory."""
+"""The class of the current generation with the same cores and nearly the same memory."""
+
+ORDERED_SQL_CAPACITIES: Final = {
+    "db.t3.medium": Capacity(2, 4),
+    "db.r5.2xlarge": Capacity(8, 64),
+    "db.r5.4xlarge": Capacity(16, 128),
+    "db.t4g.medium": Capacity(2, 4),
+    "db.r6i.2xlarge": Capacity(8, 64),
+    "db.r6i.4xlarge": Capacity(16, 128),
+}
+"""RDS instance classes that are ordered, by what RDS says of them.
+
+Source: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Concepts.DBInstanceClass.Summary.html
+"""
 
 
 def ordered_type(hardware: Hardware, instance_type: str) -> str:

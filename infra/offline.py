@@ -25,11 +25,8 @@ from pulumi.runtime.settings import SETTINGS, set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
 from infra.answers import answer, outputs
-from infra.declaration import PROJECT, Declaration, Declared
+from infra.declaration import PROJECT, SECRET, Declaration, Declared
 from infra.errors import InfraError
-
-SECRET: Final = "[secret]"  # noqa: S105
-"""What stands for a secret value."""
 
 UNKNOWN: Final = "[known after it is made]"
 """What stands for a value that only AWS can tell."""

@@ -93,7 +93,7 @@ def declare(architecture: Architecture, given: Mapping[str, str], prices: PriceL
     """
     site = Site(architecture)
     allowed = rules(site)
-    check_given(architecture, given)
+    check_given(site, given)
     register_stack_transformation(GuardRails(architecture.protect))
     preflight.check_zones(site)
     preflight.check_offers(site)

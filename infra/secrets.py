@@ -9,7 +9,9 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
+from infra import given_certificate
 from infra.architecture import Architecture
+from infra.declaration import SECRET
 from infra.errors import InfraError
 from infra.secret_names import SecretKey, secret_keys, secret_name, secret_regions
 from infra.site import Site
@@ -54,7 +56,7 @@ class Secrets(pulumi.ComponentResource):
     arns: Mapping[SecretKey, pulumi.Output[str]]
 
     def __init__(self, name: str, args: SecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        check_given(args.site.architecture, args.given)
+        check_given(args.site, args.given)
         super().__init__("isochrone:infra:Secrets", name, None, opts)
         self._name = name
         self._site = args.site
@@ -117,12 +119,15 @@ class Secrets(pulumi.ComponentResource):
         return pulumi.Output.secret(made.random_password)
 
 
-def check_given(architecture: Architecture, given: Mapping[str, str]) -> None:
+def check_given(site: Site, given: Mapping[str, str]) -> None:
     """The given secrets have to be those of the stack, and the certificate among them when it is to be given.
+
+    A preview without the engine cannot decrypt the certificate, and so does not look at it.
 
     Raises:
         GivenSecretError: with every mistake; no value is in the message.
     """
+    architecture = site.architecture
     known = secret_keys(architecture)
     mistakes = [
         f"isochrone:secrets.{key}: is no secret of the stack; those are {', '.join(known)}"
@@ -140,6 +145,13 @@ def check_given(architecture: Architecture, given: Mapping[str, str]) -> None:
             "isochrone:secrets.tls-certificate: is given though isochrone:certificate is acme;"
             " set that to given"
         )
+    certificate = given.get("tls-certificate", SECRET)
+    if architecture.certificate == "given" and certificate.strip() not in ("", SECRET):
+        names = [site.play_name, *map(site.regional_name, architecture.nodes.regions)]
+        mistakes += [
+            f"isochrone:secrets.tls-certificate: {mistake}"
+            for mistake in given_certificate.mistakes(certificate, names)
+        ]
     if mistakes:
         raise GivenSecretError("\n".join(mistakes))
 

@@ -15,7 +15,6 @@ import requests
 from acme import challenges, client, errors, messages
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.x509.oid import NameOID
 from josepy.errors import Error as JoseError
 from josepy.jwa import ES256
 from josepy.jwk import JWKEC
@@ -87,9 +86,10 @@ def _order(names: Sequence[str], challenge: Challenge, directory: str, verify: b
 
 
 def _request(names: Sequence[str], key: str) -> bytes:
+    """The request for the names; without a common name, which would hold no name of over 64 characters."""
     builder = (
         x509.CertificateSigningRequestBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]))
+        .subject_name(x509.Name([]))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
     )
     private = serialization.load_pem_private_key(key.encode(), password=None)

@@ -87,6 +87,19 @@ def test_the_first_certificate_is_for_all_names_and_its_record_goes_again(stack:
     assert stack.txt(CHALLENGE) == []
 
 
+def test_a_name_may_be_longer_than_a_common_name_can_be() -> None:
+    name = f"play.{'a' * 60}.market.example"
+    written: list[str] = []
+
+    @contextmanager
+    def challenge(values: Sequence[str]) -> Iterator[None]:
+        written[:] = values
+        yield
+
+    with authority(lambda _: written) as asked:
+        assert order((name,), challenge, directory=f"{asked.url}/dir").names == (name,)
+
+
 def test_one_that_will_do_is_left(stack: Stack) -> None:
     steward = stack.steward(start())
     steward.look()

@@ -52,9 +52,10 @@ def test_what_serves_users_counts_and_neither_the_load_nor_the_watch() -> None:
 
 
 def test_sizes_are_those_of_the_types_that_are_ordered() -> None:
-    (node,) = watched(stack("geo-i", hardware="current"), [NODE], {})
+    (node, sql) = watched(stack("geo-i", hardware="current"), [NODE], HOSTS)
     assert (node.capacity.cores, node.capacity.memory_mib) == (4, 16 * 1024)
     assert node.capacity.disk_mib == 140 * 1024
+    assert (sql.capacity.cores, sql.capacity.memory_mib) == (16, 128 * 1024)
 
 
 def test_machines_are_known_to_cloudwatch_by_what_they_report_under() -> None:
@@ -97,7 +98,7 @@ def test_a_minute_of_a_sql_server_is_what_is_not_free_and_bytes_a_second() -> No
     free: Mapping[Figure, float] = {"cpu": 50, "memory": 100 * 2**30, "disk": 60 * 2**30, "in": 10, "out": 20}
     values = {("isochrone-geo-i-sql", figure): {NOON: value} for figure, value in free.items()}
     (found,) = cloudwatch.windows(counted, values, range(NOON, NOON + 60, 60))
-    assert found == {"isochrone-geo-i-sql": Window(8.0, 22 * 1024, 40 * 1024, 600, 1200)}
+    assert found == {"isochrone-geo-i-sql": Window(8.0, 28 * 1024, 40 * 1024, 600, 1200)}
 
 
 @pytest.mark.parametrize("lacking", ["cpu", "memory", "disk", "in", "out"])

@@ -9,6 +9,7 @@ from infra.hardware import (
     CURRENT_SQL_CLASSES,
     CURRENT_TYPES,
     INSTANCE_TYPES,
+    ORDERED_SQL_CAPACITIES,
     SQL_CLASSES,
     THESIS_SQL_CLASSES,
     ordered_class,
@@ -46,7 +47,17 @@ def test_a_class_of_rds_keeps_its_size(sql_class: str) -> None:
     assert ordered_class("thesis", sql_class) != ordered_class("current", sql_class)
 
 
+@pytest.mark.parametrize("sql_class", SQL_CLASSES)
+def test_what_is_ordered_of_rds_is_no_smaller_than_what_it_stands_for(sql_class: str) -> None:
+    asked = SQL_CLASSES[sql_class]
+    for hardware in ("thesis", "current"):
+        given = ORDERED_SQL_CAPACITIES[ordered_class(hardware, sql_class)]
+        assert asked.cores <= given.cores <= asked.cores + 1
+        assert asked.memory_gib <= given.memory_gib <= 1.1 * asked.memory_gib
+
+
 def test_every_name_has_an_equivalent_and_nothing_else_has() -> None:
     assert CURRENT_TYPES.keys() == INSTANCE_TYPES.keys()
     assert set(CURRENT_TYPES.values()) == CURRENT_CAPACITIES.keys()
+    assert {*THESIS_SQL_CLASSES.values(), *CURRENT_SQL_CLASSES.values()} == ORDERED_SQL_CAPACITIES.keys()
     assert THESIS_SQL_CLASSES.keys() == CURRENT_SQL_CLASSES.keys() == SQL_CLASSES.keys()

@@ -11,7 +11,7 @@ import pytest
 
 from infra import offline
 from infra.answers import UnansweredError
-from infra.declaration import Declaration
+from infra.declaration import SECRET, Declaration
 from infra.errors import InfraError, StackFileError
 from infra.offline import OfflineError, declare, engine_config
 
@@ -78,7 +78,7 @@ def test_references_and_look_ups_are_answered_with_names(shop: Declaration) -> N
 
 
 def test_secrets_are_redacted(shop: Declaration) -> None:
-    assert shop.resources[1].inputs["secretString"] == offline.SECRET
+    assert shop.resources[1].inputs["secretString"] == SECRET
 
 
 def test_configuration_comes_as_from_the_engine(shop: Declaration) -> None:

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from infra.answers import answer
-from infra.declaration import Declaration, of_type
+from infra.declaration import SECRET, Declaration, of_type
 from infra.errors import InfraError
-from infra.offline import SECRET, declare
+from infra.offline import declare
 from infra.prices import present_prices
 from infra.program import given_secrets, run
 from infra.secrets import GivenSecretError

@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.declaration import Declaration, of_type
-from infra.offline import SECRET, declare
+from ami.node.certificates import self_signed
+from infra.declaration import SECRET, Declaration, of_type
+from infra.offline import declare
 from infra.secret_names import SECRET_KEYS
 from infra.secrets import GivenSecretError, Secrets, SecretsArgs, check_given
 from tests.infra.components import site
 from tests.infra.recorded import registered
 
 SECRETS, VERSION = "aws:secretsmanager/secret:Secret", "aws:secretsmanager/secretVersion:SecretVersion"
-CERTIFICATE = {"tls-certificate": "-----BEGIN CERTIFICATE-----"}
+NAMES = ("play.market.example", "*.play.market.example")
+CERTIFICATE = {"tls-certificate": self_signed(NAMES).pem}
 
 
 def declared(stack: str, given: Mapping[str, str] | None = None, **changes: object) -> Declaration:
@@ -82,12 +84,21 @@ def test_a_value_that_was_made_is_never_made_anew_and_a_given_one_may_change() -
 )
 def test_given_secrets_that_cannot_be(certificate: str, given: dict[str, str], message: str) -> None:
     with pytest.raises(GivenSecretError, match=message):
-        check_given(site("geo-i", certificate=certificate).architecture, given)
+        check_given(site("geo-i", certificate=certificate), given)
 
 
 @given(st.text(min_size=4).filter(str.strip))
 def test_no_message_has_a_value(value: str) -> None:
     value = f"<<{value}>>"
     with pytest.raises(GivenSecretError) as caught:
-        check_given(site("geo-i").architecture, {"tls-certificate": value, "unknown": value})
+        check_given(site("geo-i"), {"tls-certificate": value, "unknown": value})
     assert value not in str(caught.value)
+
+
+def test_a_given_certificate_that_cannot_be_served_is_refused_with_its_key() -> None:
+    with pytest.raises(GivenSecretError, match=r"secrets\.tls-certificate: is not for us-east-1"):
+        check_given(site("geo-i", certificate="given"), {"tls-certificate": self_signed(NAMES[:1]).pem})
+
+
+def test_a_certificate_that_a_preview_cannot_decrypt_is_not_looked_at() -> None:
+    check_given(site("geo-i", certificate="given"), {"tls-certificate": SECRET})

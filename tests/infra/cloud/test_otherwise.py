@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ami.node.certificates import self_signed
 from infra.flows import Place
 from infra.regions import REGIONS
 from tests.infra.cloud.every_machine import EveryMachine
@@ -18,7 +19,7 @@ STACK = "otherwise"
 
 START = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
 END, EXPIRY = START + timedelta(hours=3), START + timedelta(days=2)
-CERTIFICATE = "-----BEGIN CERTIFICATE----- made up for a test -----END CERTIFICATE-----"
+CERTIFICATE = self_signed(("play.market.example", "*.play.market.example")).pem
 
 LOADED = {"sa-east-1", "us-west-1", "eu-west-1"}
 """N. California is among them: an account sees two zones there, and the network at home spans three."""
@@ -33,7 +34,7 @@ config:
   isochrone:zones: 3
   isochrone:expiry: {EXPIRY.isoformat()}
   isochrone:certificate: given
-  isochrone:secrets: {{tls-certificate: {{secure: "{CERTIFICATE}"}}}}
+  isochrone:secrets: {{tls-certificate: {{secure: {json.dumps(CERTIFICATE)}}}}}
   isochrone:alarms: {{email: operators@market.example}}
   isochrone:nodes:
     regions: [us-east-1, us-west-2, eu-west-1, ap-southeast-1, ap-southeast-2, ap-northeast-1]
