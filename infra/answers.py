@@ -110,6 +110,8 @@ _ANSWERS: Final[Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
     "getInstanceTypeOfferings": _offers,
     "getOrderableDbInstance": _orderable,
     "getServiceQuota": lambda _: {"value": 10_000, "defaultValue": 10_000},
+    # The root, in which every domain is.
+    "getZone": lambda _: {"name": "."},
     "getVpcs": lambda _: {"ids": []},
     "getEips": lambda _: {"allocationIds": [], "publicIps": []},
     "getInstances": lambda _: {"ids": [], "instanceIdentifiers": []},

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pulumi_aws as aws
 
-from infra import offers, quotas, usage, zones
+from infra import delegation, offers, quotas, usage, zones
 from infra.asking import NoAnswer, ask, warn
 from infra.errors import InfraError
 from infra.site import Site
@@ -44,6 +44,16 @@ def check_zones(site: Site) -> None:
         PreflightError: with every region that has too few, and what to do.
     """
     if refused := zones.refusals(site):
+        raise PreflightError(refused)
+
+
+def check_domain(site: Site) -> None:
+    """The stack's domain has to lie in the hosted zone that the stack file names, if it names one.
+
+    Raises:
+        PreflightError: when there is no such zone, or it has another domain.
+    """
+    if refused := delegation.refusals(site):
         raise PreflightError(refused)
 
 

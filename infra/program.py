@@ -95,6 +95,7 @@ def declare(architecture: Architecture, given: Mapping[str, str], prices: PriceL
     allowed = rules(site)
     check_given(site, given)
     register_stack_transformation(GuardRails(architecture.protect))
+    preflight.check_domain(site)
     preflight.check_zones(site)
     preflight.check_offers(site)
     preflight.check_quotas(site)

@@ -19,9 +19,9 @@ from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
 from pulumi.runtime.settings import set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
-from infra.architecture import Architecture
+from infra.architecture import Architecture, Routing
 from infra.hardware import Hardware
-from infra.preflight import PreflightError, check_offers, check_quotas, check_zones
+from infra.preflight import PreflightError, check_domain, check_offers, check_quotas, check_zones
 from infra.regions import REGIONS
 from infra.site import Site
 from infra.stackfile import load
@@ -157,7 +157,7 @@ def architecture(stack: str) -> Architecture:
 @pytest.mark.parametrize("stack", ["baseline", "geo-i", "geo-ii"])
 def test_an_account_that_has_everything_lets_the_program_go_on_without_a_word(stack: str) -> None:
     account = Account(offering())
-    account.preview(architecture(stack), check_zones, check_offers, check_quotas)
+    account.preview(architecture(stack), check_domain, check_zones, check_offers, check_quotas)
     assert account.declared == ["after"]
     assert account.warnings == []
 
@@ -219,6 +219,45 @@ def test_what_aws_does_not_say_of_zones_is_one_warning() -> None:
     assert account.declared == ["after"]
     (warning,) = account.warnings
     assert warning.startswith("AWS did not say which availability zones there are in: eu-west-1, us-east-1")
+
+
+def in_zone(domain: str) -> Architecture:
+    """geo-i with a domain that is said to be in a zone which is there already."""
+    return replace(architecture("geo-i"), domain=domain, routing=Routing("latency", zone_id="Z0123456789"))
+
+
+@pytest.mark.parametrize("domain", ["market.example", "geo-i.market.example"])
+def test_a_domain_may_be_anywhere_in_the_zone_that_is_named(domain: str) -> None:
+    account = Account(lambda *_: {"name": "market.example."})
+    account.preview(in_zone(domain), check_domain)
+    assert account.asked == [("getZone", {"zoneId": "Z0123456789"})]
+    assert (account.declared, account.warnings) == (["after"], [])
+
+
+@pytest.mark.parametrize("domain", ["other.example", "supermarket.example", "market.other"])
+def test_a_domain_elsewhere_is_refused_before_records_are(domain: str) -> None:
+    account = Account(lambda *_: {"name": "market.example."})
+    with pytest.raises(PreflightError) as caught:
+        account.preview(in_zone(domain), check_domain)
+    assert caught.value.problems == (
+        f"{domain} is not in the hosted zone Z0123456789, which has market.example: set isochrone:domain to"
+        " that or to a name below it, such as geo-i.market.example",
+    )
+    assert account.declared == []
+
+
+def test_a_zone_that_is_not_the_account_s_is_refused() -> None:
+    account = Account(lambda *_: ({}, [("", "NoSuchHostedZone: No hosted zone found with ID: Z0123456789")]))
+    with pytest.raises(PreflightError, match=r"no hosted zone Z0123456789.*leave that out to have one made"):
+        account.preview(in_zone("market.example"), check_domain)
+
+
+def test_what_aws_does_not_say_of_the_zone_is_one_warning() -> None:
+    account = Account(lambda *_: SILENT)
+    account.preview(in_zone("market.example"), check_domain)
+    assert account.declared == ["after"]
+    (warning,) = account.warnings
+    assert warning.startswith("AWS did not say which domain is in the hosted zone: Z0123456789;")
 
 
 def test_every_type_that_is_not_offered_is_refused_at_once_with_what_to_use_instead() -> None:

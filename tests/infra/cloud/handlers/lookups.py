@@ -167,6 +167,15 @@ def sql_servers(place: Place, inputs: Inputs) -> Mapping[str, Any]:
     return {"instanceIdentifiers": [server["DBInstanceIdentifier"] for server in wanted]}
 
 
+@lookup("aws:route53/getZone:getZone")
+def hosted_zone(place: Place, inputs: Inputs) -> Mapping[str, Any]:
+    zone_id = inputs.take("zoneId")
+    return {
+        "zoneId": zone_id,
+        "name": place.client("route53").get_hosted_zone(Id=zone_id)["HostedZone"]["Name"],
+    }
+
+
 @lookup("aws:secretsmanager/getRandomPassword:getRandomPassword")
 def random_password(place: Place, inputs: Inputs) -> Mapping[str, Any]:
     params = inputs.params(
