@@ -28,8 +28,9 @@ def _region(value: str) -> str:
 
 Region = Annotated[str, AfterValidator(_region)]
 Domain = Annotated[
-    str, StringConstraints(max_length=253, pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")
+    str, StringConstraints(max_length=232, pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$")
 ]
+"""The longest name below it, `_acme-challenge.play.DOMAIN`, stays within DNS's 253 characters."""
 
 
 @dataclass(frozen=True, config=STACK_FILE_KEYS)
@@ -148,10 +149,10 @@ class Alarms:
     memory_percent: Annotated[float, Field(gt=0, le=100)] = 85
     disk_percent: Annotated[float, Field(gt=0, le=100)] = 80
     connections_percent: Annotated[float, Field(gt=0, le=100)] = 80
-    accept_overflows: Annotated[int, Field(ge=0)] = 0
-    replica_lag_s: Annotated[float, Field(gt=0)] = 30
-    ledger_backlog: Annotated[int, Field(gt=0)] = 50_000
-    broadcast_late_ms: Annotated[float, Field(gt=0)] = 1000
+    accept_overflows: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    replica_lag_s: Annotated[float, Field(gt=0, le=86_400)] = 30
+    ledger_backlog: Annotated[int, Field(gt=0, le=1_000_000_000)] = 50_000
+    broadcast_late_ms: Annotated[float, Field(gt=0, le=60_000)] = 1000
     email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)] | None = None
 
 
@@ -207,7 +208,7 @@ class Architecture:
     certificate: Literal["acme", "given"] = "acme"
     protect: bool = True
     expiry: AwareDatetime | None = None
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")] = "architecture"
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=31)] = "architecture"
 
     def zones_in(self, region: str) -> int:
         """How many availability zones the network of a region spans: of N. California an account sees two."""

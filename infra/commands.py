@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 import typer
 import yaml
 
+from infra import strict_yaml
 from infra.changes import changes
 from infra.cost import estimate
 from infra.earlier import earlier_preview
@@ -52,9 +53,9 @@ def preview(
     with reported():
         found = preview_stack(stack, stacks, overrides(config or ()), present_prices(stacks))
         told = found.as_json()
-        different = (
-            changes(against, earlier_preview(against, stack, config or (), stacks), told) if against else None
-        )
+        different = None
+        if against is not None:
+            different = changes(against, earlier_preview(against, stack, config or (), stacks), told)
     if as_json:
         more = {"changes": different.as_json()} if different else {}
         typer.echo(json.dumps({**told, **more}, indent=2, ensure_ascii=False))
@@ -75,8 +76,15 @@ def overrides(pairs: Sequence[str]) -> Mapping[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals or ":" not in key:
             raise OverrideError(f"--config {pair}: give a key and its value, such as isochrone:zones=3")
-        found[key] = yaml.safe_load(value)
+        try:
+            found[key] = strict_yaml.read(value)
+        except yaml.YAMLError as error:
+            raise OverrideError(f"--config {key}: its value is not YAML ({_told(error)})") from None
     return found
+
+
+def _told(error: yaml.YAMLError) -> str:
+    return str(getattr(error, "problem", None) or error)
 
 
 def overridden(config: Mapping[str, Any], over: Mapping[str, Any]) -> Mapping[str, Any]:

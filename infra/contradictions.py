@@ -9,7 +9,7 @@ from infra.architecture import Architecture
 from infra.hardware import INSTANCE_TYPES, SQL_CLASSES
 from infra.reading import Reading
 from infra.replicas import Limits, NoPlacementError, place
-from infra.volumes import instance_volume_mistakes, sql_volume_mistakes
+from infra.volumes import IMAGE_GIB, instance_volume_mistakes, sql_volume_mistakes
 
 Mistake = tuple[str, str]
 """A key, and what is wrong with its value and what to do about it."""
@@ -92,8 +92,12 @@ def _routing(r: Reading) -> Iterator[Mistake]:
 
 def _core(r: Reading) -> Iterator[Mistake]:
     match r.read("redis.placement", "sql.placement"):
-        case placements if placements and "node" in placements and r.given("core"):
-            yield "core", "has nothing to do where data is on the node; remove it"
+        case placements if placements and "node" in placements:
+            if r.given("core"):
+                yield "core", "has nothing to do where data is on the node; remove it"
+            for key in ("nodes.scaling", "nodes.schedules"):
+                if r.given(key):
+                    yield key, "has no meaning where data is on the node, which stays one; remove it"
         case placements if placements and "node" not in placements and not r.given("core"):
             yield "core", "is missing; data off the node needs a machine that drains the journal"
 
@@ -119,10 +123,6 @@ def _on_the_node(r: Reading, tier: str, machine: str) -> Iterator[Mistake]:
     match r.read("nodes.per-region"):
         case (count,) if count > 1:
             yield f"{tier}.placement", f"node needs exactly one node, where per-region is {count}"
-    for item in r.items("nodes.schedules"):
-        match r.read(f"{item}.per-region"):
-            case (count,) if count > 1:
-                yield f"{tier}.placement", f"node needs exactly one node, where {item} has {count}"
 
 
 def _redis(r: Reading) -> Iterator[Mistake]:
@@ -191,6 +191,12 @@ def _replicas(r: Reading) -> Iterator[Mistake]:
 
 def _volumes(r: Reading) -> Iterator[Mistake]:
     for machine in ("nodes", "core", "redis", "monitoring", "load"):
+        match r.read(f"{machine}.volume.size-gib"):
+            case (int(size_gib),) if machine != "redis" and size_gib < IMAGE_GIB:
+                yield (
+                    f"{machine}.volume.size-gib",
+                    f"is {size_gib}; the machine image alone takes {IMAGE_GIB}: raise it",
+                )
         match r.read(f"{machine}.volume.size-gib", f"{machine}.volume.iops"):
             case (int(size_gib), iops):
                 yield from (

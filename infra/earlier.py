@@ -48,17 +48,12 @@ def earlier_preview(ref: str, stack: str, config: Sequence[str], repository: Pat
     Raises:
         EarlierError: when there is no such commit, or it has no preview, or refuses the stack.
     """
-    archive = subprocess.run(
-        ["git", "-C", str(repository), "archive", "--format=tar", f"{ref}^{{tree}}"],
-        capture_output=True,
-        check=False,
-        timeout=TIMEOUT_S,
-    )
-    if archive.returncode:
-        raise EarlierError(f"{ref} is no commit of {repository}: {archive.stderr.decode().strip()}")
+    # A reference may look like an option; a tree's name does not.
+    tree = _git(ref, repository, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{tree}}").decode()
+    archive = _git(ref, repository, "archive", "--format=tar", tree.strip())
     with TemporaryDirectory(prefix="isochrone-earlier-") as folder:
         root = Path(folder)
-        with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
+        with tarfile.open(fileobj=BytesIO(archive)) as files:
             files.extractall(root, filter="data")
         if not (root / "infra" / "commands.py").is_file():
             raise EarlierError(f"{ref} is from before there was a preview; name a later commit")
@@ -66,6 +61,21 @@ def earlier_preview(ref: str, stack: str, config: Sequence[str], repository: Pat
             return {}
         _price_alike(repository, root)
         return _run(ref, stack, config, root)
+
+
+def _git(ref: str, repository: Path, *arguments: str) -> bytes:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(repository), *arguments], capture_output=True, check=False, timeout=TIMEOUT_S
+        )
+    except FileNotFoundError:
+        raise EarlierError(f"{ref} cannot be looked at without git: install it") from None
+    except subprocess.TimeoutExpired:
+        raise EarlierError(f"git needed more than {TIMEOUT_S} s for {ref}") from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        raise EarlierError(f"{ref!r} is no commit of {repository}: {said}")
+    return done.stdout
 
 
 def _price_alike(now: Path, then: Path) -> None:

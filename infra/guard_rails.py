@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from ipaddress import IPv4Network
 from typing import Any, Final
 
@@ -18,8 +18,8 @@ from infra.flows import HTTP_PORT, HTTPS_PORT
 OPEN_PORTS: Final = frozenset({HTTP_PORT, HTTPS_PORT})
 """What the world may reach."""
 
-WIDE: Final = 8
-"""An address range of a shorter prefix than this is the world: no network of ours is as large."""
+OURS: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+"""The private address ranges (RFC 1918); what is not within one of them is the world."""
 
 STACK_TAG: Final = "isochrone:stack"
 
@@ -34,8 +34,39 @@ DATA: Final = frozenset(
 )
 """The types that hold what cannot be made again."""
 
+REFUSED: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        (
+            "aws:iam/policyAttachment:PolicyAttachment",
+            "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+            "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive",
+            "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive",
+        ),
+        "gives what is not looked at here: write the statements that are needed as a RolePolicy",
+    ),
+    **dict.fromkeys(
+        (
+            "aws:iam/accessKey:AccessKey",
+            "aws:iam/groupPolicy:GroupPolicy",
+            "aws:iam/user:User",
+            "aws:iam/userPolicy:UserPolicy",
+            "aws:iam/userPolicyAttachment:UserPolicyAttachment",
+        ),
+        "is for a person or a stored key: machines have roles",
+    ),
+    "aws:ec2/securityGroupRule:SecurityGroupRule": (
+        "is not looked at here: declare a SecurityGroupIngressRule or a SecurityGroupEgressRule"
+    ),
+}
+"""The types that no stack may have, and what to do instead."""
+
+_INGRESS: Final = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+_SQL: Final = "aws:rds/instance:Instance"
 _LAUNCH_TEMPLATE: Final = "aws:ec2/launchTemplate:LaunchTemplate"
-_POLICIES: Final[Mapping[str, str]] = {
+_EVERYTHING: Final = re.compile(r"\*|arn:[^:]*:[^:]*:[^:]*:[^:]*:\*")
+"""A resource that is any: of all services or of one."""
+
+POLICIES: Final[Mapping[str, str]] = {
     "aws:iam/policy:Policy": "policy",
     "aws:iam/role:Role": "assume_role_policy",
     "aws:iam/rolePolicy:RolePolicy": "policy",
@@ -44,6 +75,7 @@ _POLICIES: Final[Mapping[str, str]] = {
     "aws:secretsmanager/secret:Secret": "policy",
     "aws:sns/topicPolicy:TopicPolicy": "policy",
 }
+"""The types that have a policy, and the input in which it is."""
 
 
 class GuardRailError(InfraError):
@@ -70,16 +102,29 @@ class GuardRails:
         props: Mapping[str, Any] = args.props or {}
         found = [*violations(args.type_, props), *self._unprotected(args), *self._overlapping(args)]
         _refuse(args.type_, args.name, found)
-        policy = _POLICIES.get(args.type_)
+        # What is not known yet is looked at as soon as it is.
+        if args.type_ == _INGRESS and isinstance(props.get("cidr_ipv4"), pulumi.Output):
+            return _later(args, "cidr_ipv4", lambda source: _ingress({**props, "cidr_ipv4": source}))
+        policy = POLICIES.get(args.type_)
         if policy is None or props.get(policy) is None:
             return None
-        check = partial(_checked_policy, args.type_, args.name)
-        checked = {**props, policy: pulumi.Output.from_input(props[policy]).apply(check)}
-        return pulumi.ResourceTransformationResult(checked, args.opts)
+        return _later(args, policy, policy_violations)
 
     def _unprotected(self, args: pulumi.ResourceTransformationArgs) -> Iterator[str]:
-        if self.protect and args.type_ in DATA and not args.opts.protect:
+        if not self.protect:
+            return
+        if args.type_ in DATA and not args.opts.protect:
             yield "holds data and is not protected: declare it with protect=True"
+        if args.type_ == _SQL and args.props.get("deletion_protection") is not True:
+            yield "may be deleted by whoever may: set deletion_protection to True"
+        if (
+            args.type_ == _SQL
+            and args.props.get("skip_final_snapshot")
+            and args.props.get("replicate_source_db") is None
+        ):
+            yield "leaves no snapshot when it is deleted: set skip_final_snapshot to False"
+        if args.props.get("force_destroy"):
+            yield "is deleted with what is in it: set force_destroy to False"
 
     def _overlapping(self, args: pulumi.ResourceTransformationArgs) -> Iterator[str]:
         if args.type_ != "aws:ec2/vpc:Vpc":
@@ -98,6 +143,8 @@ def violations(type_: str, props: Mapping[str, Any]) -> Iterator[str]:
         type_: its type token.
         props: its inputs by their Python names; what is not known yet is left to AWS.
     """
+    if type_ in REFUSED:
+        yield REFUSED[type_]
     if type_.startswith("aws:"):
         yield from _untagged(type_, props)
     yield from _CHECKS.get(type_, _nothing)(props)
@@ -106,7 +153,8 @@ def violations(type_: str, props: Mapping[str, Any]) -> Iterator[str]:
 def policy_violations(document: str) -> Iterator[str]:
     """What a policy allows that none may allow.
 
-    An action of any kind, or any resource without a condition that bounds it; and to be used by anybody.
+    An action by a pattern, any resource without a condition that bounds it, all but what it names, and to be
+    used by anybody.
 
     Args:
         document: the policy as JSON.
@@ -115,11 +163,15 @@ def policy_violations(document: str) -> Iterator[str]:
     for statement in [statements] if isinstance(statements, dict) else statements:
         if statement["Effect"] != "Allow":
             continue
-        for action in _listed(statement.get("Action", "*")):
-            if action == "*" or action.endswith(":*"):
-                yield f"allows every action ({action}): name those that are needed"
+        for exception in ("NotAction", "NotPrincipal", "NotResource"):
+            if exception in statement:
+                yield f"allows all but what {exception} has: name what is meant"
+        for action in _listed(statement.get("Action", [])):
+            if "*" in action or "?" in action:
+                yield f"allows every action like {action}: name those that are needed"
         bounded = bool(statement.get("Condition"))
-        if "Resource" in statement and "*" in _listed(statement["Resource"]) and not bounded:
+        everything = [each for each in _listed(statement.get("Resource", [])) if _EVERYTHING.fullmatch(each)]
+        if everything and not bounded:
             actions = ", ".join(_listed(statement.get("Action", "*")))
             yield f"allows {actions} on every resource: name those that are meant, or add a condition"
         if "*" in _principals(statement.get("Principal", {})) and not bounded:
@@ -136,9 +188,17 @@ def _listed(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-def _checked_policy(type_: str, name: str, document: str) -> str:
-    _refuse(type_, name, list(policy_violations(document)))
-    return document
+def _later(
+    args: pulumi.ResourceTransformationArgs, key: str, check: Callable[[str], Iterator[str]]
+) -> pulumi.ResourceTransformationResult:
+    """The resource with an input that is looked at when it is known."""
+
+    def checked(value: str) -> str:
+        _refuse(args.type_, args.name, list(check(value)))
+        return value
+
+    props = {**args.props, key: pulumi.Output.from_input(args.props[key]).apply(checked)}
+    return pulumi.ResourceTransformationResult(props, args.opts)
 
 
 def _refuse(type_: str, name: str, found: Sequence[str]) -> None:
@@ -168,10 +228,18 @@ def _untagged(type_: str, props: Mapping[str, Any]) -> Iterator[str]:
 
 def _ingress(props: Mapping[str, Any]) -> Iterator[str]:
     source = props.get("cidr_ipv4")
-    wide = isinstance(source, str) and IPv4Network(source).prefixlen < WIDE
-    first, last = props.get("from_port"), props.get("to_port")
-    if (wide or props.get("cidr_ipv6")) and not (first == last and first in OPEN_PORTS):
-        yield f"opens {first} to {last} to the world: only 443 and 80 may be open"
+    wide = isinstance(source, str) and not any(IPv4Network(source).subnet_of(range_) for range_ in OURS)
+    first, last, protocol = (props.get(key) for key in ("from_port", "to_port", "ip_protocol"))
+    if not wide and not props.get("cidr_ipv6"):
+        return
+    if protocol != "tcp" or first != last or first not in OPEN_PORTS:
+        yield f"opens {first} to {last} ({protocol}) to the world: only 443 and 80 by TCP may be open"
+
+
+def _role(props: Mapping[str, Any]) -> Iterator[str]:
+    for key in ("inline_policies", "managed_policy_arns"):
+        if props.get(key):
+            yield f"gives by {key} what is not looked at here: declare a RolePolicy"
 
 
 def _security_group(props: Mapping[str, Any]) -> Iterator[str]:
@@ -184,6 +252,8 @@ def _machine(props: Mapping[str, Any]) -> Iterator[str]:
     disk = props.get("root_block_device")
     if disk is None or disk.encrypted is not True:
         yield "has a root disk that is not encrypted"
+    if any(each.encrypted is not True for each in props.get("ebs_block_devices") or []):
+        yield "has a further disk that is not encrypted"
 
 
 def _launch_template(props: Mapping[str, Any]) -> Iterator[str]:
@@ -239,9 +309,10 @@ _CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]]] = {
     "aws:ec2/amiCopy:AmiCopy": _encrypted,
     "aws:ec2/instance:Instance": _machine,
     "aws:ec2/securityGroup:SecurityGroup": _security_group,
-    "aws:rds/instance:Instance": _sql,
+    "aws:iam/role:Role": _role,
     "aws:s3/bucket:Bucket": _bucket,
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _bucket_block,
-    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _ingress,
+    _INGRESS: _ingress,
     _LAUNCH_TEMPLATE: _launch_template,
+    _SQL: _sql,
 }

@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_snake
 
 STACK_FILE_KEYS: Final = ConfigDict(
     extra="forbid",
+    allow_inf_nan=False,
     alias_generator=lambda name: to_snake(name).replace("_", "-"),
     validate_by_alias=True,
     validate_by_name=True,

@@ -27,6 +27,7 @@ from pulumi.runtime.stack import run_in_stack
 from infra.answers import answer, outputs
 from infra.declaration import PROJECT, SECRET, Declaration, Declared
 from infra.errors import InfraError
+from infra.stackfile import holds_secret
 
 UNKNOWN: Final = "[known after it is made]"
 """What stands for a value that only AWS can tell."""
@@ -127,7 +128,7 @@ def engine_config(config: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]
     secret: list[str] = []
     for key, value in config.items():
         opened = _redacted_config(value)
-        if opened != value:
+        if holds_secret(value):
             secret.append(key)
         handed[key] = opened if isinstance(opened, str) else json.dumps(opened, default=_instant)
     return handed, secret

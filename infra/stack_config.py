@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from infra import strict_yaml
 from infra.architecture import Architecture
 from infra.declaration import PROJECT
 from infra.image_spec import ImageSpec, image_from_config, is_image
@@ -21,7 +22,7 @@ def read_config(stack: str, root: Path) -> Mapping[str, Any]:
         StackFileError: when there is no such file, or it is no stack file.
     """
     try:
-        document = yaml.safe_load(stack_path(stack, root).read_text(encoding="utf-8"))
+        document = strict_yaml.read(stack_path(stack, root).read_text(encoding="utf-8"))
         config = document["config"]
         return {key if ":" in key else f"{PROJECT}:{key}": value for key, value in config.items()}
     except (OSError, ValueError, TypeError, LookupError, AttributeError, yaml.YAMLError):

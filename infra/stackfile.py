@@ -15,6 +15,7 @@ from typing import Any, Final
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from infra import strict_yaml
 from infra.architecture import Architecture
 from infra.contradictions import contradictions
 from infra.errors import StackFileError
@@ -24,8 +25,13 @@ NAMESPACE: Final = "isochrone:"
 SECRETS: Final = "secrets"
 """The key of the values that are given as Pulumi secrets; they are no part of an architecture."""
 
+NAMESPACES: Final = (NAMESPACE, "aws:", "pulumi:")
+"""Whose keys a stack's configuration may have: the project's, the provider's and the engine's."""
+
 _IMAGE_ONLY: Final = ("snapshot", "regions")
 """Keys that only the configuration of the machine image has."""
+
+_NO_KEY: Final = "is not a key that this file may have"
 
 _STRUCTURED: Final = frozenset({"nodes", "core", "redis", "sql", "routing", "load", "alarms", "monitoring"})
 """The keys that have keys below them; the engine hands them over as JSON."""
@@ -62,14 +68,14 @@ def parse(stack: str, text: str) -> Architecture:
     """
     name = _file(stack)
     try:
-        document = yaml.safe_load(text)
+        document = strict_yaml.read(text)
     except yaml.YAMLError as error:
         raise StackFileError(name, [f"is not YAML: {_place(error)}"]) from None
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):
         raise StackFileError(name, ["needs a mapping `config:`"])
     values = {key if ":" in key else NAMESPACE + key: value for key, value in _texts(config)}
-    secret = [key for key, value in values.items() if _holds_secret(value)]
+    secret = [key for key, value in values.items() if holds_secret(value)]
     plain = _plain_secrets(values.get(NAMESPACE + SECRETS), NAMESPACE + SECRETS)
     return _architecture(stack, values, secret, plain)
 
@@ -100,8 +106,15 @@ def _architecture(
             )
     own.pop(SECRETS, None)
     hidden = {key for key in own if NAMESPACE + key in secret}
-    values = {"name": stack} | {key: _opened(key, own[key]) for key in own if key not in hidden}
+    values = {key: _opened(key, own[key]) for key in own if key not in hidden} | {"name": stack}
     mistakes = list(found)
+    mistakes += [
+        f"{key}: is nobody's key; those here begin with {', '.join(NAMESPACES)}: remove or correct it"
+        for key in config
+        if not key.startswith(NAMESPACES)
+    ]
+    if "name" in own:
+        mistakes.append(f"{NAMESPACE}name: {_NO_KEY}; a stack's name is that of its file")
     mistakes += [
         f"{NAMESPACE}{key}: is a secret, and only {NAMESPACE}{SECRETS} may hold any; set it in plain text"
         for key in own
@@ -158,10 +171,11 @@ def _opened(key: str, value: Any) -> Any:
     return value
 
 
-def _holds_secret(value: Any) -> bool:
+def holds_secret(value: Any) -> bool:
+    """Whether a value of a stack file, or one below it, is encrypted."""
     if isinstance(value, Mapping):
-        return set(value) == {"secure"} or any(_holds_secret(item) for item in value.values())
-    return isinstance(value, list) and any(_holds_secret(item) for item in value)
+        return set(value) == {"secure"} or any(holds_secret(item) for item in value.values())
+    return isinstance(value, list) and any(holds_secret(item) for item in value)
 
 
 def _plain_secrets(value: Any, key: str) -> Iterator[str]:
@@ -181,7 +195,7 @@ def _key(loc: tuple[int | str, ...]) -> str:
 
 def _advice(error: Mapping[str, Any]) -> str:
     if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        return "is not a key that this file may have; remove or correct it"
+        return f"{_NO_KEY}; remove or correct it"
     if error["type"] in ("missing", "missing_argument"):
         return "is missing"
     return f"{error['msg'].removeprefix('Value error, ')} (it is {reprlib.repr(error['input'])})"

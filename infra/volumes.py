@@ -16,6 +16,9 @@ GP3_LEAST_IOPS: Final = 3000
 GP3_MOST_IOPS: Final = 16_000
 """The operations per second that a gp3 volume has anyway, and that it may have."""
 
+IMAGE_GIB: Final = 8
+"""The size of the machine image's disk unless its stack says otherwise; no root volume may be smaller."""
+
 LEAST_IOPS: Final = 100
 LEAST_SQL_IOPS: Final = 1000
 LEAST_SQL_GIB: Final = 20

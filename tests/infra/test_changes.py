@@ -108,9 +108,17 @@ def test_a_commit_without_a_preview_is_refused(repository: Path) -> None:
         earlier_preview("before", "geo-i", (), repository)
 
 
-def test_a_commit_that_is_none_is_refused(repository: Path) -> None:
-    with pytest.raises(EarlierError, match="nope is no commit of"):
-        earlier_preview("nope", "geo-i", (), repository)
+@pytest.mark.parametrize("ref", ["nope", "", "--output=outside"])
+def test_a_commit_that_is_none_is_refused(repository: Path, ref: str) -> None:
+    with pytest.raises(EarlierError, match=f"'{ref}' is no commit of"):
+        earlier_preview(ref, "geo-i", (), repository)
+    assert not list(repository.parent.rglob("outside*"))
+
+
+def test_without_git_it_says_so(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(repository / "nothing"))
+    with pytest.raises(EarlierError, match="with cannot be looked at without git: install it"):
+        earlier_preview("with", "geo-i", (), repository)
 
 
 def test_what_the_earlier_program_refuses_is_passed_on(repository: Path) -> None:

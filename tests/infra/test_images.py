@@ -60,9 +60,11 @@ def test_an_image_is_found_by_its_tag(ec2: Any) -> None:
 
 
 def test_an_image_that_is_not_tested_is_not_used(ec2: Any) -> None:
-    tested = register(ec2, "one", TESTED)
-    register(ec2, "other", {**TESTED, "isochrone:tested": "false"})
-    register(ec2, "third", {"isochrone:image": "current"})
+    register(ec2, "first", {**TESTED, "isochrone:tested": "false"})
+    register(ec2, "second", {"isochrone:image": "current"})
+    with pytest.raises(OfflineError, match="has no tested machine image"):
+        found()
+    tested = register(ec2, "third", TESTED)
     assert found() == tested
 
 

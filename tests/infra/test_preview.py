@@ -13,7 +13,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from infra.architecture import Architecture
-from infra.commands import MATRIX, OverrideError, overridden, overrides, preview
+from infra.commands import MATRIX, OverrideError, overridden, overrides, preview, preview_stack
 from infra.cost import estimate
 from infra.declaration import Declaration, Declared
 from infra.errors import InfraError
@@ -176,6 +176,23 @@ def test_a_stack_that_is_not_there_is_refused_with_those_that_are() -> None:
     assert "there are stacks baseline, geo-i, geo-ii, image" in answered.stderr
 
 
+def test_a_time_without_quotes_is_no_secret() -> None:
+    """As the guide and `pulumi config set` write it: YAML makes a time of it."""
+    schedule = "{name: final, start: 2030-05-28T17:00:00Z, end: 2030-05-28T22:00:00Z, per-region: 2}"
+    over = ["isochrone:expiry=2030-06-01T18:00:00Z", f"isochrone:nodes.schedules=[{schedule}]"]
+    found = preview_stack("geo-i", ROOT, overrides(over))
+    assert (
+        sum(resource.type == "aws:autoscaling/schedule:Schedule" for resource in found.declaration.resources)
+        == 25
+    )
+
+
+def test_an_empty_commit_to_compare_with_is_refused() -> None:
+    answered = CliRunner().invoke(APP, ["geo-i", "--stacks", str(ROOT), "--against", ""])
+    assert answered.exit_code == 1
+    assert "'' is no commit of" in answered.stderr
+
+
 def test_the_image_stack_is_refused_without_its_snapshot() -> None:
     answered = CliRunner().invoke(APP, ["image", "--stacks", str(ROOT)])
     assert answered.exit_code == 1
@@ -194,6 +211,12 @@ def test_overrides_are_read_as_in_a_stack_file() -> None:
 def test_an_override_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InfraError, match="give a key and its value"):
         overrides([text])
+
+
+@pytest.mark.parametrize("value", ["{", "9" * 5000, "{a: 1, a: 2}"])
+def test_an_override_that_is_not_yaml_is_refused(value: str) -> None:
+    with pytest.raises(OverrideError, match=r"--config isochrone:load: its value is not YAML \(.+\)"):
+        overrides([f"isochrone:load={value}"])
 
 
 def test_an_override_may_be_a_path_and_leaves_the_rest() -> None:

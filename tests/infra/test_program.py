@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import pulumi_aws as aws
 import pytest
 import yaml
 
+from infra import preflight, program
 from infra.answers import answer
 from infra.declaration import SECRET, Declaration, of_type
 from infra.errors import InfraError
@@ -127,3 +129,43 @@ def test_given_secrets_of_another_form_are_refused_without_a_word_of_them(value:
     with pytest.raises(GivenSecretError) as caught:
         given_secrets({"isochrone:secrets": value})
     assert "hunter2" not in str(caught.value)
+
+
+OPEN_RULE: Mapping[str, Any] = {
+    "region": "eu-west-1",
+    "security_group_id": "sg-1",
+    "ip_protocol": "tcp",
+    "from_port": 22,
+    "to_port": 22,
+    "cidr_ipv4": "0.0.0.0/0",
+    "tags": {"isochrone:stack": "test"},
+}
+
+
+@pytest.mark.parametrize(
+    ("stack", "part", "changes"),
+    [("geo-i", "Zone", {}), ("image", "declare_images", {"snapshot": "snap-0123456789abcdef0"})],
+)
+def test_the_guard_rails_look_at_all_that_a_stack_declares(
+    monkeypatch: pytest.MonkeyPatch, stack: str, part: str, changes: Mapping[str, Any]
+) -> None:
+    made = getattr(program, part)
+
+    def with_an_open_rule(*args: Any) -> Any:
+        aws.vpc.SecurityGroupIngressRule("door", **OPEN_RULE)
+        return made(*args)
+
+    monkeypatch.setattr(program, part, with_an_open_rule)
+    with pytest.raises(InfraError, match=r"door is not allowed:\n.*to the world"):
+        declared(stack, **changes)
+
+
+@pytest.mark.parametrize("check", [name for name in vars(preflight) if name.startswith("check_")])
+def test_aws_is_asked_before_anything_is_declared(monkeypatch: pytest.MonkeyPatch, check: str) -> None:
+    def refuse(_: object) -> None:
+        raise preflight.PreflightError([check])
+
+    monkeypatch.setattr(preflight, check, refuse)
+    monkeypatch.setattr(program, "Zone", None)
+    with pytest.raises(InfraError, match=f"AWS cannot make this stack:\n  {check}"):
+        declared("geo-i")

@@ -170,12 +170,10 @@ def test_missing_keys_are_reported_beside_the_others() -> None:
         ("geo-i", {"routing.policy": "simple"}, "routing.policy", "latency"),
         ("geo-i", {"redis": {"placement": "node"}}, "redis.placement", "exactly one node region"),
         ("baseline", {"nodes.per-region": 2}, "redis.placement", "exactly one node, where per-region is 2"),
-        (
-            "baseline",
-            {"nodes.schedules": [MATCH]},
-            "sql.placement",
-            "exactly one node, where nodes.schedules.0 has 2",
-        ),
+        ("baseline", {"nodes.schedules": [MATCH]}, "nodes.schedules", "no meaning where data is on the node"),
+        ("baseline", {"nodes.scaling": {"maximum": 1}}, "nodes.scaling", "no meaning where data is on"),
+        ("geo-i", {"core.volume.size-gib": 7}, "core.volume.size-gib", "the machine image alone takes 8"),
+        ("geo-i", {"monitoring": {"volume": {"size-gib": 1}}}, "monitoring.volume.size-gib", "raise it"),
         ("baseline", {"redis.standbys": 1}, "redis.standbys", "no meaning"),
         ("baseline", {"redis.instance-type": "m2.xlarge"}, "redis.instance-type", "remove"),
         ("geo-i", {"redis.standbys": 2}, "redis.standbys", "3 zones: raise zones (2)"),
@@ -236,8 +234,8 @@ def test_a_contradiction_names_its_key_and_what_to_do(
         ("geo-i", {"sql.volume": {"size-gib": 20}}),
         ("geo-i", {"sql.volume": {"size-gib": 100, "iops": 5000}}),
         ("geo-i", {"sql.engine": "mysql", "sql.engine-version": "8.0"}),
-        ("baseline", {"nodes.scaling": {"maximum": 1}}),
-        ("baseline", {"nodes.schedules": [MATCH | {"per-region": 1}]}),
+        ("geo-i", {"core.volume.size-gib": 8}),
+        ("geo-i", {"domain": f"{'a' * 60}.{'b' * 60}.{'c' * 60}.{'d' * 40}.example"}),
     ],
 )
 def test_what_is_just_allowed_is_accepted(stack: str, changes: dict[str, Any]) -> None:
@@ -257,6 +255,44 @@ def test_a_time_may_be_written_with_quotes_or_without() -> None:
     assert as_time != as_text
     assert parse("geo-i", as_time) == parse("geo-i", as_text)
     assert parse("geo-i", as_text).expiry == datetime(2026, 7, 19, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("key", ["isochron:protect", "isochrone-:zones", "other:key"])
+def test_a_key_of_nobody_is_refused_since_it_was_meant_for_something(key: str) -> None:
+    with pytest.raises(StackFileError) as caught:
+        parse("geo-i", text_of({**config_of("geo-i"), key: "false"}))
+    (mistake,) = caught.value.mistakes
+    assert mistake.startswith(f"{key}: is nobody's key; those here begin with isochrone:, aws:, pulumi:")
+
+
+def test_a_stack_has_the_name_of_its_file_and_no_other() -> None:
+    with pytest.raises(StackFileError, match="isochrone:name: is not a key"):
+        parse("geo-i", text_of({**config_of("geo-i"), "isochrone:name": "geo-ii"}))
+
+
+@pytest.mark.parametrize("name", ["geo--i", "geo-", "-geo", "a" * 32])
+def test_a_stack_s_name_makes_names_that_aws_takes(name: str) -> None:
+    with pytest.raises(StackFileError, match="name"):
+        parse(name, text_of(config_of("geo-i")))
+
+
+def test_a_key_that_is_there_twice_is_refused_by_its_line() -> None:
+    text = text_of(config_of("geo-i"))
+    with pytest.raises(StackFileError, match=r"a key is there twice in line \d+"):
+        parse("geo-i", f"{text}  isochrone:zones: 2\n  isochrone:zones: 3\n")
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "2026-02-31T00:00:00Z"])
+def test_a_value_that_yaml_cannot_make_is_no_traceback(value: str) -> None:
+    with pytest.raises(StackFileError, match="is not YAML"):
+        parse("geo-i", f"{text_of(config_of('geo-i'))}  isochrone:zones: {value}\n")
+
+
+@pytest.mark.parametrize("value", [".inf", ".nan", "1e400"])
+@pytest.mark.parametrize("key", ["replica-lag-s", "broadcast-late-ms", "cpu-percent", "accept-overflows"])
+def test_a_threshold_is_a_number_that_can_be_passed(key: str, value: str) -> None:
+    with pytest.raises(StackFileError, match=f"isochrone:alarms.{key}: "):
+        parse("geo-i", f"{text_of(config_of('geo-i'))}  isochrone:alarms: {{{key}: {value}}}\n")
 
 
 def test_a_missing_file_names_the_stacks_that_there_are() -> None:
