@@ -15,7 +15,7 @@ from infra.hardware import ordered_class
 from infra.network import RegionNetwork
 from infra.secret_names import SQL_USERS
 from infra.site import Site
-from infra.sql_parameters import PARAMETERS, family
+from infra.sql_parameters import family, parameters
 
 DATABASE: Final = "market"
 """The name of the database, as the service's settings have it."""
@@ -159,7 +159,7 @@ class SqlServers(pulumi.ComponentResource):
             description=f"Isochrone {self._site.architecture.name}: the settings of the SQL servers",
             parameters=[
                 aws.rds.ParameterGroupParameterArgs(name=name, value=value, apply_method="immediate")
-                for name, value in PARAMETERS.items()
+                for name, value in parameters(sql).items()
             ],
             tags=self._site.tags(f"sql-{region}"),
             opts=pulumi.ResourceOptions(parent=self),
