@@ -145,6 +145,8 @@ class Sentinel:
 class Mariadb:
     """A MariaDB server; a `replica` is read-only, one with `log_bin` can be replicated from.
 
+    `log_flush` is when its logs are brought to the disk: at each commit, or every second (decision 22).
+
     `init_file` is SQL that the server runs each time before it accepts connections. A replica with one
     waits for it to start the replication.
 
@@ -160,6 +162,7 @@ class Mariadb:
     buffer_pool_mib: int
     log_file_mib: int
     log_bin: bool
+    log_flush: Literal["everysec", "commit"] = "everysec"
     replica: bool = False
     init_file: Path | None = None
     plugin_directory: Path | None = None

@@ -99,6 +99,10 @@ def _orderable(args: Mapping[str, Any]) -> dict[str, Any]:
     return {"instanceClass": preferred[0]}
 
 
+def _version(args: Mapping[str, Any]) -> dict[str, Any]:
+    return {"version": args.get("version", "11.4"), "versionActual": args.get("version", "11.4")}
+
+
 def _image(args: Mapping[str, Any]) -> dict[str, Any]:
     return {"ids": [f"image-in-{args['region']}"], "imageId": f"image-in-{args['region']}"}
 
@@ -107,6 +111,7 @@ _ANSWERS: Final[Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
     "getAvailabilityZones": _zones,
     "getAmi": _image,
     "getAmiIds": _image,
+    "getEngineVersion": _version,
     "getInstanceTypeOfferings": _offers,
     "getOrderableDbInstance": _orderable,
     "getServiceQuota": lambda _: {"value": 10_000, "defaultValue": 10_000},

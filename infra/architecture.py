@@ -109,7 +109,8 @@ class SqlTier:
     """Where history is: on the node, on a server at home, or there with replicas in other regions.
 
     `replica_regions` are in the order of preference; a region without a replica reads from the one that
-    `read_fallback` names for it, or from home.
+    `read_fallback` names for it, or from home. `log_flush` is when a server's log is brought to its disk: at
+    each commit, or every second (decision 22).
     """
 
     placement: Literal["node", "home", "replicated"]
@@ -122,6 +123,7 @@ class SqlTier:
     engine: Literal["mariadb", "mysql"] = "mariadb"
     engine_version: Annotated[str, Field(pattern=r"^\d+\.\d+(\.\d+)?$")] = "10.11"
     backup_days: Annotated[int, Field(ge=1, le=35)] = 7
+    log_flush: Literal["everysec", "commit"] = "commit"
 
 
 @dataclass(frozen=True, config=STACK_FILE_KEYS)

@@ -149,7 +149,7 @@ def _sql(site: Site, role: Role, region: str, resolved: Resolved) -> SqlPeers | 
     accounts = {key: SQL_USERS[key] for key in reads(architecture, role) if key in SQL_USERS}
     if architecture.sql.placement == "node":
         here = Endpoint(HERE, SQL_PORT)
-        return SqlPeers(here, here, accounts)
+        return SqlPeers(here, here, accounts, architecture.sql.log_flush)
     master = Endpoint(resolved.sql_hosts[site.home], SQL_PORT)
     if role == steward(architecture):
         return SqlPeers(master, master, accounts)

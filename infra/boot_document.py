@@ -71,12 +71,14 @@ class RedisPeers:
 class SqlPeers:
     """The SQL servers that a machine uses: `read` for what it can, `master` for what only that has.
 
-    `users` are the accounts there, by the key of the secret that holds their password.
+    `users` are the accounts there, by the key of the secret that holds their password. `log_flush` is when
+    the log of the machine's own server is brought to the disk; None where it has none.
     """
 
     master: Endpoint | None
     read: Endpoint
     users: Mapping[SecretKey, str]
+    log_flush: Literal["everysec", "commit"] | None = None
 
 
 @dataclass(frozen=True)

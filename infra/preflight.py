@@ -30,8 +30,8 @@ def check_offers(site: Site) -> None:
     """Every machine and every SQL server has to be on offer in the regions that order it.
 
     Raises:
-        PreflightError: with every EC2 type and RDS class that a region does not offer, and what to use
-            instead.
+        PreflightError: with every EC2 type, RDS class and SQL version that a region does not offer, and what
+            to use instead.
     """
     if refused := offers.refusals(site):
         raise PreflightError(refused)

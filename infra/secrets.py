@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,6 +19,13 @@ from infra.site import Site
 
 LENGTH: Final = 40
 """Letters and digits of a secret that is made: 238 bits."""
+
+_RDS_PASSWORD: Final = re.compile(r"[!-~]{8,41}")
+_NOT_IN_RDS_PASSWORD: Final = frozenset('/"@')
+"""What RDS takes as a master password: 8 to 41 printable ASCII characters, without these and a space.
+
+Source: the RDS API reference, `MasterUserPassword` of CreateDBInstance.
+"""
 
 RECOVERY_DAYS: Final = 7
 """How long a deleted secret of a protected stack can be had back: the least that AWS takes."""
@@ -135,6 +143,12 @@ def check_given(site: Site, given: Mapping[str, str]) -> None:
         if key not in known
     ]
     mistakes += [f"isochrone:secrets.{key}: is empty" for key, value in given.items() if not value.strip()]
+    password = given.get("sql-admin", "")
+    if password.strip() and architecture.sql.placement != "node" and not _is_rds_password(password):
+        mistakes.append(
+            "isochrone:secrets.sql-admin: is no password that RDS takes; give 8 to 41 printable ASCII"
+            ' characters without `/`, `"`, `@` and spaces'
+        )
     if architecture.certificate == "given" and "tls-certificate" not in given:
         mistakes.append(
             "isochrone:secrets.tls-certificate: is missing, as the certificate is to be given:"
@@ -154,6 +168,10 @@ def check_given(site: Site, given: Mapping[str, str]) -> None:
         ]
     if mistakes:
         raise GivenSecretError("\n".join(mistakes))
+
+
+def _is_rds_password(value: str) -> bool:
+    return _RDS_PASSWORD.fullmatch(value) is not None and not _NOT_IN_RDS_PASSWORD & set(value)
 
 
 def _issued(architecture: Architecture, key: SecretKey) -> bool:

@@ -30,9 +30,12 @@ def promote_command(
         server = promote(region, identifier, backup_days=backup_days)
     _say(
         server,
-        f"It takes writes now and follows nobody. Set isochrone:home to {region} in the stack file and take"
-        " it out of replica-regions. The stack's state has the server already: run `pulumi refresh`, import"
-        " nothing, and review the plan before `pulumi up`, as it moves all that is at home.",
+        "It takes writes now and follows nobody. Leave isochrone:home as it is: no `pulumi up` moves a"
+        " stack's home, since the provider refuses a new source for the other replicas, and AWS a secret"
+        f" whose copy is there. To go on in {region}, make a stack of another name with its home there, and"
+        " restore a snapshot of this server into it. If home comes back and its master is the one to keep,"
+        " delete this server, run `pulumi refresh` and then `pulumi up`, which makes a replica in its place;"
+        " until then run no `pulumi up`. docs/aws.md, step 11, has the commands, and what was never tried.",
     )
 
 

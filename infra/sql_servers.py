@@ -15,13 +15,20 @@ from infra.hardware import ordered_class
 from infra.network import RegionNetwork
 from infra.secret_names import SQL_USERS
 from infra.site import Site
-from infra.sql_parameters import PARAMETERS, family
+from infra.sql_parameters import family, is_patch_named, parameters
 
 DATABASE: Final = "market"
 """The name of the database, as the service's settings have it."""
 
 KEY_DELETION_DAYS: Final = 7
 """How long a deleted key can be had back: the least that AWS takes."""
+
+TIMEOUT: Final = "4h"
+"""How long a server may take to be made or changed, after which the run fails.
+
+A replica of 100 GiB in another region is the longest: AWS says that it can take hours, and the provider would
+wait for 50 minutes, and for 80 for a change.
+"""
 
 
 class NoSqlServerError(InfraError):
@@ -47,7 +54,9 @@ class SqlServers(pulumi.ComponentResource):
     """RDS instances: one at home that takes the writes, and a replica in each region of the placement.
 
     Each is encrypted with a key of its own region and speaks TLS only. Every server that others replicate
-    from keeps backups. A protected stack's servers cannot be deleted, and the master leaves a snapshot.
+    from keeps backups. A protected stack's servers cannot be deleted; a master that the engine deletes while
+    the stack file still protects it (after `pulumi state unprotect`, and AWS's own protection taken away by
+    hand) leaves a snapshot. After `protect: false` none is left but those that somebody took.
 
     Args:
         hosts: the host name of the server in each region that has one.
@@ -82,18 +91,19 @@ class SqlServers(pulumi.ComponentResource):
         protect = site.architecture.protect
         return self._server(
             site.home,
+            sql.volume,
             identifier=site.name("sql"),
             instance_class=ordered_class(site.architecture.hardware, sql.instance_class),
             engine=sql.engine,
             engine_version=sql.engine_version,
-            allocated_storage=sql.volume.size_gib,
+            # Of another series, which RDS takes for a server without replicas.
+            allow_major_version_upgrade=True,
             db_name=DATABASE,
             username=SQL_USERS["sql-admin"],
             password=password,
             backup_retention_period=sql.backup_days,
             skip_final_snapshot=not protect,
             final_snapshot_identifier=site.name("sql", "final") if protect else None,
-            **_storage(sql.volume),
         )
 
     def _replica(self, region: str, source: aws.rds.Instance) -> aws.rds.Instance:
@@ -102,22 +112,26 @@ class SqlServers(pulumi.ComponentResource):
             raise NoSqlServerError("no class is named for the replicas of the SQL server")
         return self._server(
             region,
+            sql.volume,
             identifier=site.name("sql", region),
             instance_class=ordered_class(site.architecture.hardware, sql.replica_class),
             replicate_source_db=source.arn,
             # Left out, since a replica has none unless it is asked for.
             backup_retention_period=sql.backup_days if region in self._sources else None,
             skip_final_snapshot=True,
-            **_storage(sql.volume),
         )
 
-    def _server(self, region: str, *, identifier: str, **more: Any) -> aws.rds.Instance:
+    def _server(self, region: str, volume: Volume, *, identifier: str, **more: Any) -> aws.rds.Instance:
         site = self._site
         protect = site.architecture.protect
         network = self._networks[region]
         name = f"{self._name}-{region}"
         tags = site.tags(f"sql-{region}", role="sql")
-        kept = pulumi.ResourceOptions(parent=self, protect=protect)
+        kept = pulumi.ResourceOptions(
+            parent=self,
+            protect=protect,
+            custom_timeouts=pulumi.CustomTimeouts(create=TIMEOUT, update=TIMEOUT),
+        )
         return aws.rds.Instance(
             name,
             region=region,
@@ -130,12 +144,14 @@ class SqlServers(pulumi.ComponentResource):
             storage_encrypted=True,
             kms_key_id=self._key(region).arn,
             apply_immediately=True,
-            auto_minor_version_upgrade=True,
+            # A version that RDS raises would differ from one that is named down to its patch level.
+            auto_minor_version_upgrade=not is_patch_named(self._sql),
             copy_tags_to_snapshot=True,
             delete_automated_backups=not protect,
             deletion_protection=protect,
             tags=tags,
             opts=kept,
+            **_storage(volume),
             **more,
         )
 
@@ -151,18 +167,20 @@ class SqlServers(pulumi.ComponentResource):
         )
 
     def _parameter_group(self, region: str, sql: SqlTier) -> aws.rds.ParameterGroup:
+        # A family is never changed: another one is another group, which the servers have to use before the
+        # first can go.
         return aws.rds.ParameterGroup(
             f"{self._name}-{region}",
             region=region,
-            name=self._site.name("sql"),
+            name=self._site.name("sql", family(sql).replace(".", "-")),
             family=family(sql),
             description=f"Isochrone {self._site.architecture.name}: the settings of the SQL servers",
             parameters=[
                 aws.rds.ParameterGroupParameterArgs(name=name, value=value, apply_method="immediate")
-                for name, value in PARAMETERS.items()
+                for name, value in parameters(sql).items()
             ],
             tags=self._site.tags(f"sql-{region}"),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
 
     def _key(self, region: str) -> aws.kms.Key:
@@ -188,5 +206,10 @@ class SqlServers(pulumi.ComponentResource):
 
 
 def _storage(volume: Volume) -> dict[str, Any]:
-    """The kind of storage: with provisioned operations io1, else gp3."""
-    return {"storage_type": "io1", "iops": volume.iops} if volume.iops else {"storage_type": "gp3"}
+    """The disk: with provisioned operations io1, else gp3.
+
+    A replica is made with its source's size, of which the provider warns. Later each server grows by a change
+    of its own: RDS raises the size of a replica only when it is told to.
+    """
+    kind = {"storage_type": "io1", "iops": volume.iops} if volume.iops else {"storage_type": "gp3"}
+    return {"allocated_storage": volume.size_gib, **kind}

@@ -6,11 +6,15 @@ Amazon RDS user guide, "Amazon RDS DB instance storage", for MariaDB and MySQL.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Final, Literal
 
 MOST_IOPS_PER_GIB: Final = 50
 """Of io1, on a machine and on RDS."""
+
+LEAST_SQL_IOPS_PER_GIB: Final = 0.5
+"""Of io1 on RDS, whose range for MariaDB and MySQL is 0.5 to 50."""
 
 GP3_LEAST_IOPS: Final = 3000
 GP3_MOST_IOPS: Final = 16_000
@@ -52,6 +56,13 @@ def sql_volume_mistakes(size_gib: int, iops: int | None) -> Iterator[tuple[str, 
         return
     if iops < LEAST_SQL_IOPS:
         yield "iops", f"is {iops}; RDS provisions at least {LEAST_SQL_IOPS}"
+    elif iops < LEAST_SQL_IOPS_PER_GIB * size_gib:
+        least_iops = math.ceil(LEAST_SQL_IOPS_PER_GIB * size_gib)
+        yield (
+            "iops",
+            f"is {iops}; RDS gives a disk of {size_gib} GiB at least {least_iops}"
+            f" ({LEAST_SQL_IOPS_PER_GIB} per GiB)",
+        )
     yield from _per_gib(size_gib, iops)
 
 

@@ -82,6 +82,7 @@ class Sql:
     """A SQL server; `replica_of` is the machine of its source, None on the master."""
 
     replica_of: str | None = None
+    log_flush: Literal["everysec", "commit"] = "everysec"
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,7 @@ def _machines(a: Architecture) -> Iterator[Machine]:
                 sql_read=sql_server(placement.reads_from[region]),
             ),
             redis=_node_redis(a, upstream or redis_master),
-            sql=Sql() if a.sql.placement == "node" else None,
+            sql=Sql(log_flush=a.sql.log_flush) if a.sql.placement == "node" else None,
             ledger=ledger if a.core is None and region == a.home else None,
             follow=Follow() if local_replica and a.redis.standbys else None,
         )
@@ -252,13 +253,12 @@ def _machines(a: Architecture) -> Iterator[Machine]:
             )
     if a.sql.instance_class and a.sql.volume:
         capacity = _capacity(SQL_CLASSES, a.sql.instance_class, a.sql.volume.size_gib)
-        yield _machine("sql", a.home, a.sql.instance_class, capacity, sql=Sql())
+        yield _machine("sql", a.home, a.sql.instance_class, capacity, sql=Sql(log_flush=a.sql.log_flush))
     if a.sql.replica_class and a.sql.volume:
         capacity = _capacity(SQL_CLASSES, a.sql.replica_class, a.sql.volume.size_gib)
         for region, source in placement.source_of.items():
-            yield _machine(
-                "sql-replica", region, a.sql.replica_class, capacity, sql=Sql(replica_of=sql_server(source))
-            )
+            replica = Sql(sql_server(source), a.sql.log_flush)
+            yield _machine("sql-replica", region, a.sql.replica_class, capacity, sql=replica)
     for region in REGIONS:
         yield _machine("users", region)
 

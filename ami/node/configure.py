@@ -108,7 +108,7 @@ def _files(
     if document.runs("redis") and document.redis:
         yield from redis_files(document, document.redis, secrets, machine, master or document.redis.master)
     if document.runs("mariadb") and document.sql:
-        yield File(paths.MARIADB, _mariadb(machine))
+        yield File(paths.MARIADB, _mariadb(document.sql, machine))
         yield File(paths.MARIADB_ACCOUNTS, _accounts(document.sql, secrets), _HIDDEN, group="mysql")
     if document.runs("nginx"):
         yield File(paths.NGINX, _nginx(document, machine))
@@ -162,7 +162,7 @@ def _settings(
     ).render()
 
 
-def _mariadb(machine: Machine) -> str:
+def _mariadb(sql: SqlPeers, machine: Machine) -> str:
     region, number = machine.address.split(".")[-2:]
     return render.Mariadb(
         bind=(HERE,),
@@ -173,6 +173,7 @@ def _mariadb(machine: Machine) -> str:
         buffer_pool_mib=sizes.buffer_pool_mib(machine.memory_mib),
         log_file_mib=sizes.log_file_mib(machine.memory_mib),
         log_bin=True,
+        log_flush=sql.log_flush or "commit",
         init_file=paths.MARIADB_ACCOUNTS,
     ).render()
 

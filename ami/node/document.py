@@ -70,11 +70,15 @@ class RedisPeers(Struct, frozen=True, rename="kebab"):
 
 
 class SqlPeers(Struct, frozen=True, rename="kebab"):
-    """The SQL servers that the machine uses; without `master`, `read` is all. `users` by the secret's key."""
+    """The SQL servers that the machine uses; without `master`, `read` is all. `users` by the secret's key.
+
+    `log_flush` is of the machine's own server, None where it has none.
+    """
 
     master: Endpoint | None
     read: Endpoint
     users: dict[str, str]
+    log_flush: Literal["everysec", "commit"] | None
 
 
 class Secrets(Struct, frozen=True, rename="kebab"):
@@ -233,6 +237,9 @@ def _contradictions(raw: dict[str, Any]) -> Iterator[str]:
     redis = raw.get("redis")
     if "redis" in services and isinstance(redis, dict) and "runs" in redis and redis["runs"] is None:
         yield "redis.runs: is null though the machine runs redis"
+    sql = raw.get("sql")
+    if "mariadb" in services and isinstance(sql, dict) and "log-flush" in sql and sql["log-flush"] is None:
+        yield "sql.log-flush: is null though the machine runs mariadb"
 
 
 def _is_null(raw: dict[str, Any], part: str) -> bool:

@@ -78,6 +78,7 @@ def start(site: Site, machine: Machine, spec: Sql, prepared: Path) -> Process:
         buffer_pool_mib=_BUFFER_POOL_MIB,
         log_file_mib=_LOG_FILE_MIB,
         log_bin=_is_source(site, machine),
+        log_flush=spec.log_flush,
         replica=spec.replica_of is not None,
         init_file=write_secret(home / "init.sql", "\n".join(_init(site, spec)) + "\n", user=USER),
         temporary=make_directory(home / "tmp", user=USER),

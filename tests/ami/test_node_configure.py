@@ -209,6 +209,16 @@ def test_mariadb_makes_the_accounts_of_its_machine_for_its_machine_only() -> Non
     assert made.sql_accounts is None
 
 
+@pytest.mark.parametrize(("flush", "log", "binlog"), [("everysec", 2, 0), ("commit", 1, 1)])
+def test_mariadb_flushes_as_the_stack_file_says(flush: Any, log: int, binlog: int) -> None:
+    told = document("baseline", "node")
+    assert told.sql
+    told = msgspec.structs.replace(told, sql=msgspec.structs.replace(told.sql, log_flush=flush))
+    made = configure(told, secrets(), machine(region="eu-west-1"), None)
+    assert f"innodb_flush_log_at_trx_commit = {log}" in lines(made, paths.MARIADB)
+    assert f"sync_binlog = {binlog}" in lines(made, paths.MARIADB)
+
+
 def test_the_steward_makes_the_accounts_of_a_server_that_is_not_its_own() -> None:
     accounts = plan("geo-ii", "core").sql_accounts
     assert accounts is not None

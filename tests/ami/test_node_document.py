@@ -64,6 +64,13 @@ def test_a_machine_that_runs_redis_is_told_as_what() -> None:
         decode(json.dumps(told))
 
 
+def test_a_machine_that_runs_sql_is_told_when_to_flush_its_log() -> None:
+    told = json.loads(text("baseline", "node"))
+    told["sql"]["log-flush"] = None
+    with pytest.raises(DocumentError, match=r"sql\.log-flush: is null"):
+        decode(json.dumps(told))
+
+
 def test_another_schema_is_not_guessed_at() -> None:
     with pytest.raises(DocumentError, match="schema 2 and this image reads 1: use the image of the stack"):
         document("geo-i", "node", schema=2)

@@ -138,6 +138,12 @@ def test_mariadb_logs_where_it_is_a_source_and_refuses_writes_where_it_is_a_repl
     assert not absent & keys
 
 
+@pytest.mark.parametrize(("flush", "log", "binlog"), [("everysec", 2, 0), ("commit", 1, 1)])
+def test_mariadb_flushes_its_two_logs_alike(flush: str, log: int, binlog: int) -> None:
+    text = directives(mariadb(log_flush=flush).render())
+    assert {f"innodb_flush_log_at_trx_commit = {log}", f"sync_binlog = {binlog}"} <= set(text)
+
+
 @given(bad=MEANINGFUL)
 def test_a_value_that_could_mean_something_else_is_refused(bad: str) -> None:
     for config in (

@@ -163,7 +163,7 @@ def document(redis_port: int, metrics_port: int, **changes: Any) -> dict[str, An
         "api-processes": 0,
         "names": {"domain": "a.example", "play": "play.a.example", "regional": "eu.play.a.example"},
         "redis": {"runs": "master", "master": here, "read": here, "sentinels": [], "append-sync": "everysec"},
-        "sql": {"master": here, "read": here, "users": {}},
+        "sql": {"master": here, "read": here, "users": {}, "log-flush": None},
         "secrets": {"read": {}, "write": {}},
         "certificate": None,
         "group": None,

@@ -29,6 +29,8 @@ class Registered:
     protect: bool
     ignores: Sequence[str]
     depends_on: Sequence[str]
+    timeouts: Mapping[str, str]
+    deletes_first: bool | None
 
 
 class _Answers(Mocks):
@@ -59,6 +61,8 @@ class _Recorder(MockMonitor):
                 request.protect,
                 list(request.ignoreChanges),
                 [urn.split("::")[-1] for urn in request.dependencies],
+                {field.name: value for field, value in request.customTimeouts.ListFields()},
+                request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
             )
         )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]

@@ -85,6 +85,13 @@ def test_the_prices_are_dated() -> None:
     assert "at the prices of November 2015" in GUIDE
 
 
+def test_what_production_leaves_out_of_the_stack_file_is_there() -> None:
+    for line in ("append-sync: everysec", "log-flush: everysec"):
+        assert f"the line `{line}` out of the stack file" in GUIDE
+        for stack in ("baseline", "geo-i", "geo-ii"):
+            assert f"\n    {line}\n" in (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("stack", ["image", "geo-ii"])
 def test_what_is_made_is_also_taken_down(stack: str) -> None:
     assert f"pulumi up -s {stack}" in GUIDE

@@ -125,6 +125,14 @@ def test_a_node_reads_history_where_the_placement_says(stack: str, region: str, 
     assert document(stack, "node", region)["sql"]["read"] == {"host": host, "port": SQL_PORT}
 
 
+@pytest.mark.parametrize("flush", ["everysec", "commit"])
+def test_a_machine_with_a_sql_server_of_its_own_is_told_when_to_flush_its_log(flush: Any) -> None:
+    a = load("baseline", ROOT)
+    assert document(replace(a, sql=replace(a.sql, log_flush=flush)), "node")["sql"]["log-flush"] == flush
+    assert document("geo-ii", "node")["sql"]["log-flush"] is None
+    assert document("geo-ii", "core")["sql"]["log-flush"] is None
+
+
 def test_only_who_writes_history_is_told_the_accounts_for_it() -> None:
     node, core = document("geo-ii", "node")["sql"], document("geo-ii", "core")["sql"]
     baseline = document("baseline", "node")["sql"]

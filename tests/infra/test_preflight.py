@@ -2,152 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from threading import Barrier, Thread
+from threading import Barrier
 from typing import Any
 
-import pulumi_aws as aws
 import pytest
-from pulumi.runtime import set_mocks
-from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
-from pulumi.runtime.settings import set_root_resource
-from pulumi.runtime.stack import run_in_stack
 
 from infra.architecture import Architecture, Routing
 from infra.hardware import Hardware
 from infra.preflight import PreflightError, check_domain, check_offers, check_quotas, check_zones
 from infra.regions import REGIONS
-from infra.site import Site
 from infra.stackfile import load
+from tests.infra.answering import NO_CLASS, SILENT, Account, Answer, allowing, offering
 
 ROOT = Path(__file__).parents[2]
 HOME = "eu-west-1"
 # Of the provider's own modules, when they are first imported.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pulumi_aws")
-
-ANSWERING = 4
-"""The look-ups that are answered at the same time."""
-
-SILENT: tuple[dict[str, Any], list[tuple[str, str]]] = ({}, [("", "AccessDenied")])
-
-Answer = dict[str, Any] | tuple[dict[str, Any], list[tuple[str, str]]]
-
-
-NO_CLASS: tuple[dict[str, Any], list[tuple[str, str]]] = (
-    {},
-    [("", "no RDS Orderable DB Instance Options found matching criteria; try different search")],
-)
-
-
-def offering(*_: object, without: tuple[str, ...] = ()) -> Callable[[str, Mapping[str, Any]], Answer]:
-    """Answers as an account does in which all is offered and allowed, except the types of `without`."""
-
-    def answer(token: str, args: Mapping[str, Any]) -> Answer:
-        match token.rpartition(":")[2]:
-            case "getInstanceTypeOfferings":
-                asked = args["filters"][0]["values"]
-                return {"instanceTypes": [kind for kind in asked if kind not in without]}
-            case "getOrderableDbInstance":
-                return (
-                    NO_CLASS if args["instanceClass"] in without else {"instanceClass": args["instanceClass"]}
-                )
-            case "getServiceQuota":
-                return {"value": 1000.0}
-            case "getAvailabilityZones":
-                return {"names": [args["region"] + letter for letter in "abc"]}
-        return nothing_used(token)
-
-    return answer
-
-
-def nothing_used(token: str) -> Answer:
-    """What an account answers that has nothing yet."""
-    return {
-        "getVpcs": {"ids": []},
-        "getEips": {"allocationIds": []},
-        "getInstances": {"ids": [], "instanceIdentifiers": []},
-    }[token.rpartition(":")[2]]
-
-
-def allowing(value: float) -> Callable[[str, Mapping[str, Any]], Answer]:
-    """Answers as an account does that has nothing, and may have so many of everything."""
-    return lambda token, _: {"value": value} if token.endswith("getServiceQuota") else nothing_used(token)
-
-
-@dataclass
-class Account(Mocks):
-    """An account that answers look-ups; what is asked, declared and warned of is kept."""
-
-    answer: Callable[[str, Mapping[str, Any]], Answer]
-    asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
-    declared: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def call(self, args: MockCallArgs) -> Any:
-        self.asked.append((args.token.rpartition(":")[2], args.args))
-        return self.answer(args.token, args.args)
-
-    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        self.declared.append(args.name)
-        return args.name, {}
-
-    @property
-    def log(self) -> logging.Logger:
-        logger = logging.Logger("preflight", logging.WARNING)
-        handler = logging.Handler()
-        handler.emit = lambda record: self.warnings.append(record.getMessage())  # type: ignore[method-assign]
-        logger.addHandler(handler)
-        return logger
-
-    def preview(self, a: Architecture, *checks: Callable[[Site], None]) -> None:
-        """Runs the checks and then declares a topic, as a program would."""
-
-        def program() -> None:
-            for check in checks:
-                check(Site(a))
-            aws.sns.Topic("after")
-
-        failed: list[BaseException] = []
-
-        def run() -> None:
-            try:
-                with event_loop() as loop:
-                    set_mocks(self, "isochrone", "test", preview=True, logger=self.log)
-                    set_root_resource(None)  # type: ignore[arg-type]
-                    loop.run_until_complete(run_in_stack(program))
-            except BaseException as error:
-                failed.append(error)
-
-        # The SDK keeps its state by thread.
-        thread = Thread(target=run, daemon=True)
-        thread.start()
-        thread.join()
-        for error in failed:
-            raise error
-
-
-@contextmanager
-def event_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """A loop for this thread, and one for each of those that answer, where the mocks need it."""
-    loop, *answering = loops = [asyncio.new_event_loop() for _ in range(1 + ANSWERING)]
-    with ThreadPoolExecutor(
-        ANSWERING, initializer=lambda: asyncio.set_event_loop(answering.pop())
-    ) as executor:
-        asyncio.set_event_loop(loop)
-        loop.set_default_executor(executor)
-        try:
-            yield loop
-        finally:
-            asyncio.set_event_loop(None)
-            executor.shutdown()
-            for each in loops:
-                each.close()
 
 
 def architecture(stack: str) -> Architecture:
@@ -162,7 +35,7 @@ def test_an_account_that_has_everything_lets_the_program_go_on_without_a_word(st
     assert account.warnings == []
 
 
-def test_each_region_is_asked_once_for_its_types_and_once_for_each_class() -> None:
+def test_each_region_is_asked_once_for_its_types_each_class_and_the_version() -> None:
     account = Account(offering())
     account.preview(architecture("geo-ii"), check_offers)
     types = {
@@ -184,7 +57,9 @@ def test_each_region_is_asked_once_for_its_types_and_once_for_each_class() -> No
         ("us-east-1", "db.t3.medium"),
         ("us-west-2", "db.t3.medium"),
     ]
-    assert len(account.asked) == len(types) + len(classes)
+    versions = [a["region"] for name, a in account.asked if name == "getEngineVersion"]
+    assert sorted(versions) == sorted(region for region, _ in classes)
+    assert len(account.asked) == len(types) + len(classes) + len(versions)
 
 
 @pytest.mark.parametrize(("version", "asked"), [("10.11", None), ("10.11.8", "10.11.8")])

@@ -118,6 +118,19 @@ def test_a_type_that_is_not_offered_is_refused_with_what_to_use_instead() -> Non
         declare("baseline", config("baseline"), run, lookup)
 
 
+@pytest.mark.parametrize("question", ["getAmiIds", "getRandomPassword"])
+def test_while_home_does_not_answer_no_run_succeeds(question: str) -> None:
+    """So that nothing which an operator is told for the loss of the home region may begin with a run."""
+
+    def lookup(token: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        if token.endswith(question) and arguments["region"] == "eu-west-1":
+            raise TimeoutError("no answer from eu-west-1")
+        return answer(token, arguments)
+
+    with pytest.raises(InfraError, match="no answer from eu-west-1"):
+        declare("geo-ii", config("geo-ii"), run, lookup)
+
+
 def test_given_secrets_are_read_by_key() -> None:
     values = {"isochrone:secrets": '{"token-key": "a"}', "isochrone:home": "eu-west-1"}
     assert given_secrets(values) == {"token-key": "a"}

@@ -80,11 +80,31 @@ def test_a_value_that_was_made_is_never_made_anew_and_a_given_one_may_change() -
         ("acme", CERTIFICATE, "given though isochrone:certificate is acme"),
         ("acme", {"token-kye": "x"}, "token-kye: is no secret of the stack"),
         ("acme", {"token-key": " "}, "token-key: is empty"),
+        ("acme", {"sql-admin": "seven-7"}, "sql-admin: is no password that RDS takes; give 8 to 41"),
+        ("acme", {"sql-admin": "x" * 42}, "8 to 41"),
+        *(
+            ("acme", {"sql-admin": f"password{sign}"}, "without `/`")
+            for sign in ("/", '"', "@", " ", "\n", "é")
+        ),
+        (
+            "acme",
+            {"sql-admin": "short", "token-key": ""},
+            "(?s)token-key: is empty.*sql-admin: is no password",
+        ),
     ],
 )
 def test_given_secrets_that_cannot_be(certificate: str, given: dict[str, str], message: str) -> None:
     with pytest.raises(GivenSecretError, match=message):
         check_given(site("geo-i", certificate=certificate), given)
+
+
+@pytest.mark.parametrize("password", ["x" * 8, "x" * 41, "!#$%&'()*+,-.:;<=>?[]^_`{|}~\\"])
+def test_a_password_that_rds_takes_may_be_given(password: str) -> None:
+    check_given(site("geo-i").architecture, {"sql-admin": password})
+
+
+def test_where_sql_is_on_the_node_rds_has_no_say() -> None:
+    check_given(site("baseline").architecture, {"sql-admin": "short"})
 
 
 @given(st.text(min_size=4).filter(str.strip))

@@ -4,6 +4,7 @@ import ipaddress
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,6 +103,14 @@ def test_geo_ii_reads_history_from_the_nearest_of_five_replicas(region: str, ser
     assert api is not None
     assert (api.sql_master, api.sql_read) == ("sql", server)
     assert server in t.machines
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("flush", ["everysec", "commit"])
+def test_every_sql_server_flushes_its_log_as_the_stack_file_says(stack: str, flush: Any) -> None:
+    a = architecture(stack)
+    t = topology(replace(a, sql=replace(a.sql, log_flush=flush)), matrix("2017"))
+    assert {m.sql.log_flush for m in t.machines.values() if m.sql} == {flush}
 
 
 def test_a_chain_of_replicas_follows_its_own_source() -> None:

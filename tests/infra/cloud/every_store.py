@@ -5,7 +5,7 @@ from __future__ import annotations
 from infra.addresses import REDIS_HOST
 from infra.hardware import ordered_class
 from infra.secret_names import SECRET_KEYS, secret_name, secret_regions
-from infra.sql_parameters import PARAMETERS
+from infra.sql_parameters import parameters
 from tests.infra.cloud.view import View
 
 
@@ -105,14 +105,16 @@ class EveryStore:
         a = view.site.architecture
         if a.sql.placement == "node":
             return
-        assert PARAMETERS.items() >= {"max_connections": "500", "innodb_flush_log_at_trx_commit": "2"}.items()
+        wanted = parameters(a.sql)
+        flushed = {"everysec": "2", "commit": "1"}[a.sql.log_flush]
+        assert wanted.items() >= {"max_connections": "500", "innodb_flush_log_at_trx_commit": flushed}.items()
         for region in (a.home, *a.sql_placement.source_of):
             (group,) = view.server(region)["DBParameterGroups"]
-            parameters = view.client("rds", region).describe_db_parameters(
+            listed = view.client("rds", region).describe_db_parameters(
                 DBParameterGroupName=group["DBParameterGroupName"]
             )["Parameters"]
-            found = {p["ParameterName"]: p.get("ParameterValue") for p in parameters}
-            assert PARAMETERS.items() <= found.items()
+            found = {p["ParameterName"]: p.get("ParameterValue") for p in listed}
+            assert wanted.items() <= found.items()
 
     def test_data_is_protected_when_the_file_says_so(self, view: View) -> None:
         a = view.site.architecture

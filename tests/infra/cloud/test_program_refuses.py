@@ -64,6 +64,14 @@ def test_a_quota_that_is_too_small_is_named_before_anything_is_made(
         assert is_empty(account)
 
 
+def test_a_version_of_sql_that_rds_lacks_is_named_before_anything_is_made(account: Account) -> None:
+    add_images(account)
+    line = "log-flush: everysec\n    engine-version: '10.7'\n"
+    with pytest.raises(HarnessError, match=r"does not offer mariadb 10\.7 in eu-west-1 \(instead use 11\.4"):
+        declare("geo-i", text("geo-i").replace("log-flush: everysec\n", line), account, run)
+    assert is_empty(account)
+
+
 def test_a_wrong_stack_file_is_refused_before_anything_is_made(account: Account) -> None:
     with pytest.raises(HarnessError, match=r"isochrone:hom\b") as caught:
         declared(account, "baseline", **{"isochrone:home": "isochrone:hom:"})

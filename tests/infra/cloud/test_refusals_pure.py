@@ -346,6 +346,10 @@ BAD: dict[str, tuple[Callable[[], None], str]] = {
         "no mariadb 10.7",
     ),
     "iops of a small disk": (lambda: sql.server_in_wrong_form({**SERVER, "AllocatedStorage": 50}), "50 GiB"),
+    "few iops of a large disk": (
+        lambda: sql.server_in_wrong_form({**SERVER, "AllocatedStorage": 4001, "Iops": 2000}),
+        "2000 iops",
+    ),
     "few iops": (lambda: sql.server_in_wrong_form({**SERVER, "Iops": 500}), "500 iops"),
     "iops of gp3": (lambda: sql.server_in_wrong_form({**SERVER, "StorageType": "gp3"}), "gp3"),
     "days of backups": (lambda: sql.server_in_wrong_form({**SERVER, "BackupRetentionPeriod": 36}), "36 days"),

@@ -8,7 +8,7 @@ from typing import Any
 from tests.infra.cloud.account import ACCOUNT_ID
 from tests.infra.cloud.errors import RefusedError
 from tests.infra.cloud.inputs import Inputs, tag_list
-from tests.infra.cloud.refusals.sql import is_orderable
+from tests.infra.cloud.refusals.sql import is_offered, is_orderable, newest
 from tests.infra.cloud.registry import Place, lookup
 
 
@@ -100,6 +100,20 @@ def orderable_db_instance(place: Place, inputs: Inputs) -> Mapping[str, Any]:
             "no RDS Orderable DB Instance Options found matching criteria; try different search"
         )
     return {"instanceClass": found[0]}
+
+
+@lookup("aws:rds/getEngineVersion:getEngineVersion")
+def engine_version(place: Place, inputs: Inputs) -> Mapping[str, Any]:
+    engine = inputs.take("engine")
+    if inputs.get("defaultOnly", False):
+        return {"version": newest(engine), "versionActual": newest(engine)}
+    version, one = inputs.take("version"), inputs.get("latest", False)
+    # In the words of the provider, which has no answer where several versions match.
+    if not is_offered(engine, version):
+        raise RefusedError("no RDS engine versions found: {}")
+    if not one:
+        raise RefusedError(f"multiple RDS engine versions match the criteria: {version}")
+    return {"version": version, "versionActual": version}
 
 
 @lookup("aws:servicequotas/getServiceQuota:getServiceQuota")

@@ -137,6 +137,8 @@ def _replica(
     inputs.only("storageEncrypted", True)
     params: dict[str, Any] = inputs.params(**_COMMON)
     master = refuse.unreplicable(place, source, params)
+    # A replica is made with its source's size; the provider does not send it.
+    inputs.only("allocatedStorage", master["AllocatedStorage"])
     refuse.server_in_wrong_form({**_of(master), **params}, replica=True)
     refuse.groups_that_do_not_fit(place, params, master["Engine"], master["EngineVersion"])
     # moto looks for the subnet group in the source's region.

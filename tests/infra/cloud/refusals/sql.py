@@ -39,6 +39,16 @@ def is_orderable(class_: str) -> bool:
     return _ORDERABLE.fullmatch(class_) is not None
 
 
+def is_offered(engine: str, version: str) -> bool:
+    """Whether RDS offers a version of an engine, with or without its patch level."""
+    return any(version == known or version.startswith(f"{known}.") for known in _VERSIONS.get(engine, ()))
+
+
+def newest(engine: str) -> str:
+    """RDS's own choice among the versions of an engine."""
+    return _VERSIONS[engine][-1]
+
+
 def group_misnamed(name: str) -> None:
     """A subnet or parameter group's name is of small letters, digits and single hyphens."""
     check_text("the group's name", name, r"(?!.*--)[a-z][a-z0-9-]{0,253}[a-z0-9]")
@@ -85,7 +95,7 @@ def server_in_wrong_form(server: Mapping[str, Any], *, replica: bool = False) ->
     if not is_orderable(server["DBInstanceClass"]):
         raise RefusedError(f"RDS takes no orders for {server['DBInstanceClass']}")
     engine, version = server["Engine"], str(server["EngineVersion"])
-    if not any(version == known or version.startswith(f"{known}.") for known in _VERSIONS.get(engine, ())):
+    if not is_offered(engine, version):
         raise RefusedError(f"there is no {engine} {version}")
     if server.get("BackupRetentionPeriod", 1) not in range(36):
         raise RefusedError(f"backups cannot be kept for {server['BackupRetentionPeriod']} days")
@@ -107,7 +117,7 @@ def _check_disk(server: Mapping[str, Any]) -> None:
     least = 100 if kind in ("io1", "io2") else 20
     if not least <= size <= 65_536:
         raise RefusedError(f"a disk of kind {kind} cannot have {size} GiB")
-    if kind in ("io1", "io2") and not (iops and 1_000 <= iops <= 50 * size):
+    if kind in ("io1", "io2") and not (iops and max(1_000, size / 2) <= iops <= 50 * size):
         raise RefusedError(f"a disk of kind {kind} and {size} GiB cannot have {iops} iops")
     if kind == "gp3" and iops is not None and size < 400:
         raise RefusedError("a gp3 disk of less than 400 GiB has no iops of its own")
