@@ -46,8 +46,9 @@ class MachineGroupArgs:
         keep_volume: whether it outlives its machine.
         capacity: the bounds, and the number to begin with.
         actions: when that changes; those that have passed are left out, with a warning.
-        least_healthy_percent: how many of the machines serve while they are replaced by a new image's. With
-            100 a new machine comes first, else an old one goes first.
+        least_healthy_percent: how many of the machines serve while they are replaced by those of a changed
+            template, as of a new image. With 100 a new machine comes first, else an old one goes first. None
+            when a changed template replaces none of them.
         image_id: the image to boot.
         profile: the name of the instance profile.
         user_data: what the machines are told at boot, as text.
@@ -62,7 +63,7 @@ class MachineGroupArgs:
     keep_volume: bool
     capacity: Capacity
     actions: Sequence[ScheduledAction]
-    least_healthy_percent: int
+    least_healthy_percent: int | None
     image_id: pulumi.Input[str]
     profile: pulumi.Input[str]
     user_data: pulumi.Input[str]
@@ -70,7 +71,11 @@ class MachineGroupArgs:
 
 
 class MachineGroup(pulumi.ComponentResource):
-    """Machines from one template, replaced when they fail or the template changes, drained before they go."""
+    """Machines from one template, replaced when they fail or the template changes, drained before they go.
+
+    Where a changed template replaces none, as those machines hold data, it is only what the next machine
+    starts from, and there is a next one when somebody ends the machine or AWS finds it broken.
+    """
 
     group_name: pulumi.Output[str]
     group_arn: pulumi.Output[str]
@@ -127,7 +132,7 @@ class MachineGroup(pulumi.ComponentResource):
                 aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=launched, tags=self._tags)
                 for launched in ("instance", "volume", "network-interface")
             ],
-            # Else to protect a stack would replace the machine that has its data.
+            # A disk is kept or not as its machine was made: to protect a stack changes no template.
             opts=pulumi.ResourceOptions(
                 parent=self, ignore_changes=["blockDeviceMappings[0].ebs.deleteOnTermination"]
             ),
@@ -148,15 +153,7 @@ class MachineGroup(pulumi.ComponentResource):
             ),
             health_check_type="EC2",
             health_check_grace_period=BOOT_S,
-            instance_refresh=aws.autoscaling.GroupInstanceRefreshArgs(
-                strategy="Rolling",
-                preferences=aws.autoscaling.GroupInstanceRefreshPreferencesArgs(
-                    min_healthy_percentage=args.least_healthy_percent,
-                    max_healthy_percentage=_WHILE_REPLACED if args.least_healthy_percent == 100 else 100,
-                    instance_warmup=str(BOOT_S),
-                    skip_matching=True,
-                ),
-            ),
+            instance_refresh=_refresh(args.least_healthy_percent),
             # A stack is up when it is declared; its machines report themselves.
             wait_for_capacity_timeout="0",
             # Not forced: the addresses and the network can go only when the machines have gone.
@@ -204,6 +201,20 @@ class MachineGroup(pulumi.ComponentResource):
                 desired_capacity=-1 if action.capacity.desired is None else action.capacity.desired,
                 opts=self._child,
             )
+
+
+def _refresh(least_healthy_percent: int | None) -> aws.autoscaling.GroupInstanceRefreshArgs | None:
+    if least_healthy_percent is None:
+        return None
+    return aws.autoscaling.GroupInstanceRefreshArgs(
+        strategy="Rolling",
+        preferences=aws.autoscaling.GroupInstanceRefreshPreferencesArgs(
+            min_healthy_percentage=least_healthy_percent,
+            max_healthy_percentage=_WHILE_REPLACED if least_healthy_percent == 100 else 100,
+            instance_warmup=str(BOOT_S),
+            skip_matching=True,
+        ),
+    )
 
 
 def root_volume(volume: Volume, *, keep: bool) -> aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs:

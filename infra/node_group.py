@@ -46,9 +46,11 @@ class NodeGroupArgs:
 class NodeGroup(pulumi.ComponentResource):
     """The nodes of one region, each with a public address of the pool once it has booted.
 
-    A node that keeps the data itself has no other beside it: such a group is not scaled, its machine is
-    replaced by ending the old one first, and its volume stays when the machine goes, unless the stack file
-    said that nothing is protected when the group was made: what it says later does not replace the machine.
+    A node that keeps the data itself has no other beside it: such a group is not scaled, and neither a new
+    image nor another document replaces its machine, since the next one begins with an empty disk. Whoever
+    wants the new image copies the data and then ends the machine. Its volume stays when the machine goes,
+    unless the stack file said that nothing is protected when the group was made: what it says later changes
+    nothing.
     """
 
     group_name: pulumi.Output[str]
@@ -74,7 +76,7 @@ class NodeGroup(pulumi.ComponentResource):
                 keep_volume=holds_data(architecture) and architecture.protect,
                 capacity=initial_nodes(architecture, datetime.now(UTC)),
                 actions=node_actions(architecture),
-                least_healthy_percent=0 if holds_data(architecture) else 100,
+                least_healthy_percent=None if holds_data(architecture) else 100,
                 image_id=args.image_id,
                 profile=args.profile,
                 user_data=args.user_data,
