@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal
 
 import pulumi
 import pulumi_aws as aws
@@ -14,7 +14,7 @@ import pulumi_aws as aws
 from infra.architecture import Volume
 from infra.capacity import Capacity, ScheduledAction
 from infra.flows import Role
-from infra.group_names import DRAIN_HOOK, group_name
+from infra.group_names import DRAIN_HOOK, group_name, launch_hook
 from infra.hardware import ordered_type
 from infra.network import RegionNetwork
 from infra.site import Site
@@ -24,10 +24,27 @@ ROOT_DEVICE: Final = "/dev/xvda"
 """The name of the root device of a Debian image."""
 
 DRAIN_S: Final = 300
-"""Seconds that a machine has to drain, unless it asks for more."""
+"""Seconds that a machine has to drain."""
+
+LAUNCH_S: Final = 900
+"""Seconds from its launch in which a new machine has to be able to serve, where it has to say so.
+
+Until then it may wait for an address (two minutes), or for a secret or a server that comes back.
+"""
 
 BOOT_S: Final = 300
-"""Seconds from the launch of a machine until it has to be healthy."""
+"""Seconds that a machine is spared once AWS takes it for one that serves.
+
+So long AWS does not look at its health, and a rollout does not end the next old one. A machine that said
+that it can serve has its first users by then: Route53 sees it after half a minute and clients ask again
+after the answers' lifetime. One that is not asked boots meanwhile.
+"""
+
+_GONE_S: Final = LAUNCH_S + DRAIN_S + 600
+"""Seconds that a group may take to go: a machine that comes up as it begins, its drain, and its end on AWS.
+
+The provider's own is 600 (`internal/service/autoscaling/group.go`), of which a drain alone may take half.
+"""
 
 _WHILE_REPLACED: Final = 110
 """Percent of a group's machines that there may be while they are replaced: one more in a small group."""
@@ -73,6 +90,15 @@ class MachineGroupArgs:
 class MachineGroup(pulumi.ComponentResource):
     """Machines from one template, replaced when they fail or the template changes, drained before they go.
 
+    A new machine counts, and a rollout goes on, once the machine itself has said that it can serve, by
+    completing a hook (`infra.group_names.launch_hook`); one that does not in `LAUNCH_S` is ended, and another
+    one tried. So a template with which no machine comes up ends in a rollout that fails beside the old
+    machines, which go on. The hook is made after the group, so that the first machines mostly do without it:
+    there is nothing yet that they could spare.
+
+    The hooks go with the group and not before it, as they would by depending on it: a machine that goes with
+    its group drains as well.
+
     Where a changed template replaces none, as those machines hold data, it is only what the next machine
     starts from, and there is a next one when somebody ends the machine or AWS finds it broken.
     """
@@ -90,7 +116,9 @@ class MachineGroup(pulumi.ComponentResource):
         group = self._group(self._template())
         self.group_name = group.name
         self.group_arn = group.arn
-        self._drain()
+        self._hook(group, "drain", DRAIN_HOOK, "TERMINATING", DRAIN_S, otherwise="CONTINUE")
+        if name_of_hook := launch_hook(args.site.architecture, args.role):
+            self._hook(group, "launch", name_of_hook, "LAUNCHING", LAUNCH_S, otherwise="ABANDON")
         self._schedule()
         self.register_outputs({"group_name": self.group_name})
 
@@ -166,21 +194,35 @@ class MachineGroup(pulumi.ComponentResource):
             metrics_granularity="1Minute",
             tags=_group_tags(self._tags),
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=list(args.after), ignore_changes=["desiredCapacity"]
+                parent=self,
+                depends_on=list(args.after),
+                ignore_changes=["desiredCapacity"],
+                custom_timeouts=pulumi.CustomTimeouts(delete=f"{_GONE_S}s"),
             ),
         )
 
-    def _drain(self) -> None:
+    def _hook(
+        self,
+        group: aws.autoscaling.Group,
+        key: str,
+        name: str,
+        transition: Literal["LAUNCHING", "TERMINATING"],
+        seconds: int,
+        *,
+        otherwise: Literal["ABANDON", "CONTINUE"],
+    ) -> None:
         aws.autoscaling.LifecycleHook(
-            f"{self._name}-drain",
+            f"{self._name}-{key}",
             region=self._region,
-            name=DRAIN_HOOK,
-            autoscaling_group_name=self.group_name,
-            lifecycle_transition="autoscaling:EC2_INSTANCE_TERMINATING",
-            heartbeat_timeout=DRAIN_S,
-            default_result="CONTINUE",
-            # The machine itself sees that it is to go. A moto server makes up somebody to notify.
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["notificationTargetArn", "roleArn"]),
+            name=name,
+            autoscaling_group_name=group.name,
+            lifecycle_transition=f"autoscaling:EC2_INSTANCE_{transition}",
+            heartbeat_timeout=seconds,
+            default_result=otherwise,
+            # The machine itself completes it. A moto server makes up somebody to notify.
+            opts=pulumi.ResourceOptions(
+                parent=self, ignore_changes=["notificationTargetArn", "roleArn"], deleted_with=group
+            ),
         )
 
     def _schedule(self) -> None:

@@ -126,11 +126,7 @@ def _copy(arn: str, region: str) -> str:
 def _own_group(site: Site, role: Role, grants: Grants, regions: Sequence[str]) -> dict[str, Any]:
     return _allow(
         "OwnGroup",
-        [
-            "autoscaling:CompleteLifecycleAction",
-            "autoscaling:RecordLifecycleActionHeartbeat",
-            "autoscaling:SetInstanceHealth",
-        ],
+        ["autoscaling:CompleteLifecycleAction", "autoscaling:SetInstanceHealth"],
         [
             f"arn:aws:autoscaling:{region}:{grants.account}:autoScalingGroup:*"
             f":autoScalingGroupName/{group_name(site, role, region)}"

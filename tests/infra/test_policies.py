@@ -41,11 +41,7 @@ EVERY = {
     "ssmmessages:OpenDataChannel",
 }
 READING = {"secretsmanager:GetSecretValue"}
-GROUPED = {
-    "autoscaling:CompleteLifecycleAction",
-    "autoscaling:RecordLifecycleActionHeartbeat",
-    "autoscaling:SetInstanceHealth",
-}
+GROUPED = {"autoscaling:CompleteLifecycleAction", "autoscaling:SetInstanceHealth"}
 ADDRESSED = {"ec2:AssociateAddress", "ec2:DescribeAddresses"}
 FINDING = {"ec2:DescribeInstances"}
 CERTIFYING = {"route53:ChangeResourceRecordSets", "route53:GetChange", "secretsmanager:PutSecretValue"}
