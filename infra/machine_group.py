@@ -12,7 +12,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.architecture import Volume
-from infra.capacity import Capacity, ScheduledAction
+from infra.capacity import REPLACED_FIRST_PERCENT, Capacity, ScheduledAction
 from infra.flows import Role
 from infra.group_names import DRAIN_HOOK, group_name, launch_hook
 from infra.hardware import ordered_type
@@ -46,7 +46,7 @@ _GONE_S: Final = LAUNCH_S + DRAIN_S + 600
 The provider's own is 600 (`internal/service/autoscaling/group.go`), of which a drain alone may take half.
 """
 
-_WHILE_REPLACED: Final = 110
+_WHILE_REPLACED: Final = 100 + REPLACED_FIRST_PERCENT
 """Percent of a group's machines that there may be while they are replaced: one more in a small group."""
 
 

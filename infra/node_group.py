@@ -9,7 +9,7 @@ from typing import Final, Literal
 import pulumi
 import pulumi_aws as aws
 
-from infra.capacity import holds_data, initial_nodes, most_nodes, node_actions
+from infra.capacity import holds_data, initial_nodes, node_actions, pool_size
 from infra.group_names import group_name, pool_name
 from infra.machine_group import MachineGroup, MachineGroupArgs
 from infra.metric_names import CONNECTIONS, GROUP_DIMENSION, NAMESPACE
@@ -64,7 +64,7 @@ class NodeGroup(pulumi.ComponentResource):
         self._region = args.network.region
         self._child = pulumi.ResourceOptions(parent=self)
         architecture = args.site.architecture
-        pool = self._pool(most_nodes(architecture))
+        pool = self._pool(pool_size(architecture))
         machines = MachineGroup(
             f"{name}-machines",
             MachineGroupArgs(
