@@ -50,6 +50,15 @@ def publish_command(
         OUT.print(told(published), highlight=False, soft_wrap=True, markup=False)
 
 
+KEEP: Final = (
+    "pulumi config set --path 'isochrone:previous[0].snapshot'"
+    ' "$(pulumi config get isochrone:snapshot -s image)" -s image',
+    "pulumi config set --path 'isochrone:previous[0].image' before -s image",
+    "pulumi config set --path 'isochrone:previous[0].tested' true -s image",
+)
+"""The commands by which the image stack keeps the image that it has, before it gets the next one."""
+
+
 def then(published: Published) -> list[str]:
     """The commands by which the image stack gets a published disk."""
     return [
@@ -66,12 +75,18 @@ def told(published: Published) -> str:
             f"{published.snapshot} in {published.region} is the disk: {published.size_gib} GiB, of which"
             f" {published.blocks} blocks ({mib} MiB) are not empty; {published.sent} were sent now.",
             "",
-            "Register it and copy it to every region:",
+            "Until a stack is upped it starts machines from the image that is registered now. Keep it:",
+            *(f"  {command}" for command in KEEP),
+            "",
+            "Register the new one and copy it to every region:",
             *(f"  {command}" for command in then(published)),
             "",
-            f"isochrone:size-gib has to be {published.size_gib} or more. No stack uses the image before it is"
-            " said to be checked:",
-            "  pulumi config set isochrone:tested true -s image",
+            f"isochrone:size-gib has to be {published.size_gib} or more. No stack uses the image before this"
+            " snapshot is said to be tested:",
+            f"  pulumi config set isochrone:tested {published.snapshot} -s image && pulumi up -s image",
+            "",
+            "When every stack was upped with it, the earlier image may go:",
+            "  pulumi config rm --path 'isochrone:previous[0]' -s image && pulumi up -s image",
         ]
     )
 

@@ -107,7 +107,7 @@ kernel=$(basename "$(readlink "$root/vmlinuz")")
 kernel=${kernel#vmlinuz-}
 listing=$(chroot "$root" lsinitramfs "/boot/initrd.img-$kernel" 2>/dev/null)
 built_in=$(cat "$root/lib/modules/$kernel/modules.builtin" 2>/dev/null)
-for driver in xen-blkfront xen-netfront ena nvme virtio_blk virtio_net ext4; do
+for driver in xen-blkfront xen-netfront ixgbevf ena nvme virtio_blk virtio_net ext4; do
     grep -qE "/${driver//[-_]/[-_]}\.ko" <<<"$listing"$'\n'"$built_in" ||
         wrong "missing: the driver $driver in the initramfs of $kernel"
 done

@@ -24,7 +24,7 @@ from infra.boot_document import (
     SqlPeers,
 )
 from infra.flows import METRICS_PORT, REDIS_PORT, SENTINEL_PORT, SQL_PORT, Role, scraped_regions
-from infra.group_names import DRAIN_HOOK, GROUPED, POOL_TAG, group_name, pool_name
+from infra.group_names import DRAIN_HOOK, GROUPED, POOL_TAG, group_name, launch_hook, pool_name
 from infra.log_names import log_group_name
 from infra.metric_names import GROUP_DIMENSION, MACHINE_DIMENSION, NAMESPACE, machine_name
 from infra.policies import challenge_name
@@ -81,7 +81,7 @@ def boot_settings(site: Site, role: Role, region: str, resolved: Resolved, index
             _secret_names(site, reads(architecture, role)), _secret_names(site, writes(architecture, role))
         ),
         certificate=_certificate(site, role, resolved),
-        group=Group(group_name(site, role, region), DRAIN_HOOK) if role in GROUPED else None,
+        group=_group(site, role, region),
         address_pool=AddressPool(POOL_TAG, pool_name(site, region)) if role == "node" else None,
         data_device=DATA_DEVICE if role == "redis" else None,
         reporting=_reporting(site, role, region, index),
@@ -92,6 +92,12 @@ def boot_settings(site: Site, role: Role, region: str, resolved: Resolved, index
             else None
         ),
     )
+
+
+def _group(site: Site, role: Role, region: str) -> Group | None:
+    if role not in GROUPED:
+        return None
+    return Group(group_name(site, role, region), DRAIN_HOOK, launch_hook(site.architecture, role))
 
 
 def _finding(site: Site, regions: tuple[str, ...]) -> Finding:

@@ -103,10 +103,14 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Group:
-    """The auto scaling group of the machine, and the hook that it completes when it has drained."""
+    """The auto scaling group of the machine, and the hooks that it completes.
+
+    `drain_hook` when it has drained; `launch_hook`, if its group has one, when it can serve the first time.
+    """
 
     name: str
     drain_hook: str
+    launch_hook: str | None
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import ceil
 from typing import Final
 
 from infra.architecture import Architecture
+
+REPLACED_FIRST_PERCENT: Final = 10
+"""Percent of a region's nodes, rounded up, that AWS starts before it ends old ones, to replace them all."""
 
 CORE_MACHINES: Final = 2
 """One is active, one stands by."""
@@ -41,9 +45,24 @@ def holds_data(architecture: Architecture) -> bool:
 
 
 def most_nodes(architecture: Architecture) -> int:
-    """The most nodes that a region ever has, and so the public addresses in its pool."""
+    """The most nodes that a region's group may be asked for."""
     nodes = architecture.nodes
     return nodes.per_region if holds_data(architecture) else nodes.scaling.maximum
+
+
+def pool_size(architecture: Architecture) -> int:
+    """The public addresses of a region: as many as there are nodes at any time.
+
+    That is the maximum, or the largest number that is planned with the new nodes that come before the old
+    ones go: a node without an address does not come up, and the rollout would stop. Scaling may fill the pool
+    up to the maximum; then a rollout waits until there are fewer again.
+    """
+    nodes = architecture.nodes
+    most = most_nodes(architecture)
+    if holds_data(architecture):
+        return most
+    planned = max((nodes.per_region, *(schedule.per_region for schedule in nodes.schedules)))
+    return max(most, planned + ceil(planned * REPLACED_FIRST_PERCENT / 100))
 
 
 def initial_nodes(architecture: Architecture, now: datetime) -> Capacity:

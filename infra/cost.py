@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from infra.architecture import Architecture, Volume
-from infra.capacity import most_nodes
+from infra.capacity import pool_size
 from infra.hardware import Hardware, ordered_class, ordered_type
 from infra.prices import DiskKind, PriceList
 from infra.volumes import root_volume_kind
@@ -95,7 +95,7 @@ def _items(a: Architecture, prices: PriceList) -> Iterator[CostItem]:
                 yield from bill.sql("sql replica", region, a.sql.replica_class, a.sql.volume)
     yield from _load(a, bill)
     yield CostItem("dns", a.home, prices.route53_per_hour)
-    checks = len(a.nodes.regions) * most_nodes(a)
+    checks = len(a.nodes.regions) * pool_size(a)
     if month := prices.health_checks_month(checks, HEALTH_CHECK_OPTIONS):
         yield CostItem("health checks", a.home, month / HOURS_PER_MONTH)
 

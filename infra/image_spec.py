@@ -26,6 +26,9 @@ KEPT: Final = 4
 _ADVICE: Final = {
     "snapshot": "is missing; publish the disk and name its snapshot: "
     "pulumi config set isochrone:snapshot snap-... -s image",
+    "tested": "names the snapshot of the disk that was booted and checked: "
+    "pulumi config set isochrone:tested snap-... -s image, or pulumi config rm isochrone:tested -s image "
+    "while none was",
 }
 
 
@@ -34,7 +37,7 @@ class Image:
     """One image: the snapshot of its disk, and the tag by which stacks ask for it.
 
     `version` is the service's version in it and `tree` the commit that it was built from; `tested` says that
-    the disk was booted and checked. No stack uses an image that was not.
+    this disk was booted and checked. No stack uses an image that was not.
     """
 
     snapshot: Snapshot
@@ -48,7 +51,9 @@ class Image:
 class ImageSpec:
     """The image stack: the current image, the last few before it, and the regions that have them.
 
-    `size_gib` is the disk's size; a machine's own volume may be larger. The rest is as in `Image`.
+    `size_gib` is the disk's size; a machine's own volume may be larger. `tested` is the snapshot whose disk
+    was booted and checked: one that is set later is not tested by what was said of the one before. The rest
+    is as in `Image`.
     """
 
     home: Region
@@ -57,7 +62,7 @@ class ImageSpec:
     image: Tag = "current"
     version: Version | None = None
     tree: Tree | None = None
-    tested: bool = False
+    tested: Snapshot | None = None
     size_gib: Annotated[int, Field(gt=0, le=64)] = 8
     previous: Annotated[tuple[Image, ...], Field(max_length=KEPT)] = ()
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")] = "image"
@@ -65,7 +70,8 @@ class ImageSpec:
     @property
     def images(self) -> tuple[Image, ...]:
         """Every image that is registered, the current one first."""
-        return (Image(self.snapshot, self.image, self.version, self.tree, self.tested), *self.previous)
+        tested = self.tested == self.snapshot
+        return (Image(self.snapshot, self.image, self.version, self.tree, tested), *self.previous)
 
 
 def is_image(values: Mapping[str, object]) -> bool:
@@ -114,6 +120,8 @@ def _mistake(error: Mapping[str, Any]) -> str:
         advice = "is not a key that this file may have; remove or correct it"
     elif error["type"] in ("missing", "missing_argument"):
         advice = _ADVICE.get(key, "is missing")
+    elif key == "tested":
+        advice = f"{_ADVICE[key]} (it is {reprlib.repr(error['input'])})"
     else:
         advice = f"{error['msg'].removeprefix('Value error, ')} (it is {reprlib.repr(error['input'])})"
     return f"{NAMESPACE}{key}: {advice}"

@@ -44,7 +44,8 @@ class MachineImage(pulumi.ComponentResource):
     """An image registered from a snapshot at home, with an encrypted copy in every other region.
 
     Its machines answer metadata requests of version 2 only. Destroying it deregisters the image and its
-    copies; the published snapshot stays.
+    copies; the published snapshot stays. A stack that was upped with it starts no machine after that: an
+    earlier image is kept until every stack was upped with the next one.
     """
 
     ids: Mapping[str, pulumi.Output[str]]

@@ -14,6 +14,9 @@ from infra.site import Site
 def image_id(site: Site, region: str) -> pulumi.Output[str]:
     """The newest tested image in a region that has the tag which the architecture names.
 
+    Another one is a changed template: it replaces nodes and cores one by one, but no machine that holds data
+    (`MachineGroupArgs.least_healthy_percent`, `fixed_machine`).
+
     Raises:
         pulumi.RunError: from the output, when there is none; the message says what to do.
     """

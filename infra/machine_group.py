@@ -6,15 +6,15 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal
 
 import pulumi
 import pulumi_aws as aws
 
 from infra.architecture import Volume
-from infra.capacity import Capacity, ScheduledAction
+from infra.capacity import REPLACED_FIRST_PERCENT, Capacity, ScheduledAction
 from infra.flows import Role
-from infra.group_names import DRAIN_HOOK, group_name
+from infra.group_names import DRAIN_HOOK, group_name, launch_hook
 from infra.hardware import ordered_type
 from infra.network import RegionNetwork
 from infra.site import Site
@@ -24,12 +24,29 @@ ROOT_DEVICE: Final = "/dev/xvda"
 """The name of the root device of a Debian image."""
 
 DRAIN_S: Final = 300
-"""Seconds that a machine has to drain, unless it asks for more."""
+"""Seconds that a machine has to drain."""
+
+LAUNCH_S: Final = 900
+"""Seconds from its launch in which a new machine has to be able to serve, where it has to say so.
+
+Until then it may wait for an address (two minutes), or for a secret or a server that comes back.
+"""
 
 BOOT_S: Final = 300
-"""Seconds from the launch of a machine until it has to be healthy."""
+"""Seconds that a machine is spared once AWS takes it for one that serves.
 
-_WHILE_REPLACED: Final = 110
+So long AWS does not look at its health, and a rollout does not end the next old one. A machine that said
+that it can serve has its first users by then: Route53 sees it after half a minute and clients ask again
+after the answers' lifetime. One that is not asked boots meanwhile.
+"""
+
+_GONE_S: Final = LAUNCH_S + DRAIN_S + 600
+"""Seconds that a group may take to go: a machine that comes up as it begins, its drain, and its end on AWS.
+
+The provider's own is 600 (`internal/service/autoscaling/group.go`), of which a drain alone may take half.
+"""
+
+_WHILE_REPLACED: Final = 100 + REPLACED_FIRST_PERCENT
 """Percent of a group's machines that there may be while they are replaced: one more in a small group."""
 
 
@@ -46,8 +63,9 @@ class MachineGroupArgs:
         keep_volume: whether it outlives its machine.
         capacity: the bounds, and the number to begin with.
         actions: when that changes; those that have passed are left out, with a warning.
-        least_healthy_percent: how many of the machines serve while they are replaced by a new image's. With
-            100 a new machine comes first, else an old one goes first.
+        least_healthy_percent: how many of the machines serve while they are replaced by those of a changed
+            template, as of a new image. With 100 a new machine comes first, else an old one goes first. None
+            when a changed template replaces none of them.
         image_id: the image to boot.
         profile: the name of the instance profile.
         user_data: what the machines are told at boot, as text.
@@ -62,7 +80,7 @@ class MachineGroupArgs:
     keep_volume: bool
     capacity: Capacity
     actions: Sequence[ScheduledAction]
-    least_healthy_percent: int
+    least_healthy_percent: int | None
     image_id: pulumi.Input[str]
     profile: pulumi.Input[str]
     user_data: pulumi.Input[str]
@@ -70,7 +88,20 @@ class MachineGroupArgs:
 
 
 class MachineGroup(pulumi.ComponentResource):
-    """Machines from one template, replaced when they fail or the template changes, drained before they go."""
+    """Machines from one template, replaced when they fail or the template changes, drained before they go.
+
+    A new machine counts, and a rollout goes on, once the machine itself has said that it can serve, by
+    completing a hook (`infra.group_names.launch_hook`); one that does not in `LAUNCH_S` is ended, and another
+    one tried. So a template with which no machine comes up ends in a rollout that fails beside the old
+    machines, which go on. The hook is made after the group, so that the first machines mostly do without it:
+    there is nothing yet that they could spare.
+
+    The hooks go with the group and not before it, as they would by depending on it: a machine that goes with
+    its group drains as well.
+
+    Where a changed template replaces none, as those machines hold data, it is only what the next machine
+    starts from, and there is a next one when somebody ends the machine or AWS finds it broken.
+    """
 
     group_name: pulumi.Output[str]
     group_arn: pulumi.Output[str]
@@ -85,7 +116,9 @@ class MachineGroup(pulumi.ComponentResource):
         group = self._group(self._template())
         self.group_name = group.name
         self.group_arn = group.arn
-        self._drain()
+        self._hook(group, "drain", DRAIN_HOOK, "TERMINATING", DRAIN_S, otherwise="CONTINUE")
+        if name_of_hook := launch_hook(args.site.architecture, args.role):
+            self._hook(group, "launch", name_of_hook, "LAUNCHING", LAUNCH_S, otherwise="ABANDON")
         self._schedule()
         self.register_outputs({"group_name": self.group_name})
 
@@ -127,7 +160,7 @@ class MachineGroup(pulumi.ComponentResource):
                 aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=launched, tags=self._tags)
                 for launched in ("instance", "volume", "network-interface")
             ],
-            # Else to protect a stack would replace the machine that has its data.
+            # A disk is kept or not as its machine was made: to protect a stack changes no template.
             opts=pulumi.ResourceOptions(
                 parent=self, ignore_changes=["blockDeviceMappings[0].ebs.deleteOnTermination"]
             ),
@@ -148,15 +181,7 @@ class MachineGroup(pulumi.ComponentResource):
             ),
             health_check_type="EC2",
             health_check_grace_period=BOOT_S,
-            instance_refresh=aws.autoscaling.GroupInstanceRefreshArgs(
-                strategy="Rolling",
-                preferences=aws.autoscaling.GroupInstanceRefreshPreferencesArgs(
-                    min_healthy_percentage=args.least_healthy_percent,
-                    max_healthy_percentage=_WHILE_REPLACED if args.least_healthy_percent == 100 else 100,
-                    instance_warmup=str(BOOT_S),
-                    skip_matching=True,
-                ),
-            ),
+            instance_refresh=_refresh(args.least_healthy_percent),
             # A stack is up when it is declared; its machines report themselves.
             wait_for_capacity_timeout="0",
             # Not forced: the addresses and the network can go only when the machines have gone.
@@ -169,21 +194,35 @@ class MachineGroup(pulumi.ComponentResource):
             metrics_granularity="1Minute",
             tags=_group_tags(self._tags),
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=list(args.after), ignore_changes=["desiredCapacity"]
+                parent=self,
+                depends_on=list(args.after),
+                ignore_changes=["desiredCapacity"],
+                custom_timeouts=pulumi.CustomTimeouts(delete=f"{_GONE_S}s"),
             ),
         )
 
-    def _drain(self) -> None:
+    def _hook(
+        self,
+        group: aws.autoscaling.Group,
+        key: str,
+        name: str,
+        transition: Literal["LAUNCHING", "TERMINATING"],
+        seconds: int,
+        *,
+        otherwise: Literal["ABANDON", "CONTINUE"],
+    ) -> None:
         aws.autoscaling.LifecycleHook(
-            f"{self._name}-drain",
+            f"{self._name}-{key}",
             region=self._region,
-            name=DRAIN_HOOK,
-            autoscaling_group_name=self.group_name,
-            lifecycle_transition="autoscaling:EC2_INSTANCE_TERMINATING",
-            heartbeat_timeout=DRAIN_S,
-            default_result="CONTINUE",
-            # The machine itself sees that it is to go. A moto server makes up somebody to notify.
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["notificationTargetArn", "roleArn"]),
+            name=name,
+            autoscaling_group_name=group.name,
+            lifecycle_transition=f"autoscaling:EC2_INSTANCE_{transition}",
+            heartbeat_timeout=seconds,
+            default_result=otherwise,
+            # The machine itself completes it. A moto server makes up somebody to notify.
+            opts=pulumi.ResourceOptions(
+                parent=self, ignore_changes=["notificationTargetArn", "roleArn"], deleted_with=group
+            ),
         )
 
     def _schedule(self) -> None:
@@ -204,6 +243,20 @@ class MachineGroup(pulumi.ComponentResource):
                 desired_capacity=-1 if action.capacity.desired is None else action.capacity.desired,
                 opts=self._child,
             )
+
+
+def _refresh(least_healthy_percent: int | None) -> aws.autoscaling.GroupInstanceRefreshArgs | None:
+    if least_healthy_percent is None:
+        return None
+    return aws.autoscaling.GroupInstanceRefreshArgs(
+        strategy="Rolling",
+        preferences=aws.autoscaling.GroupInstanceRefreshPreferencesArgs(
+            min_healthy_percentage=least_healthy_percent,
+            max_healthy_percentage=_WHILE_REPLACED if least_healthy_percent == 100 else 100,
+            instance_warmup=str(BOOT_S),
+            skip_matching=True,
+        ),
+    )
 
 
 def root_volume(volume: Volume, *, keep: bool) -> aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs:

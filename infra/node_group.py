@@ -9,7 +9,7 @@ from typing import Final, Literal
 import pulumi
 import pulumi_aws as aws
 
-from infra.capacity import holds_data, initial_nodes, most_nodes, node_actions
+from infra.capacity import holds_data, initial_nodes, node_actions, pool_size
 from infra.group_names import group_name, pool_name
 from infra.machine_group import MachineGroup, MachineGroupArgs
 from infra.metric_names import CONNECTIONS, GROUP_DIMENSION, NAMESPACE
@@ -46,9 +46,11 @@ class NodeGroupArgs:
 class NodeGroup(pulumi.ComponentResource):
     """The nodes of one region, each with a public address of the pool once it has booted.
 
-    A node that keeps the data itself has no other beside it: such a group is not scaled, its machine is
-    replaced by ending the old one first, and its volume stays when the machine goes, unless the stack file
-    said that nothing is protected when the group was made: what it says later does not replace the machine.
+    A node that keeps the data itself has no other beside it: such a group is not scaled, and neither a new
+    image nor another document replaces its machine, since the next one begins with an empty disk. Whoever
+    wants the new image copies the data and then ends the machine. Its volume stays when the machine goes,
+    unless the stack file said that nothing is protected when the group was made: what it says later changes
+    nothing.
     """
 
     group_name: pulumi.Output[str]
@@ -62,7 +64,7 @@ class NodeGroup(pulumi.ComponentResource):
         self._region = args.network.region
         self._child = pulumi.ResourceOptions(parent=self)
         architecture = args.site.architecture
-        pool = self._pool(most_nodes(architecture))
+        pool = self._pool(pool_size(architecture))
         machines = MachineGroup(
             f"{name}-machines",
             MachineGroupArgs(
@@ -74,7 +76,7 @@ class NodeGroup(pulumi.ComponentResource):
                 keep_volume=holds_data(architecture) and architecture.protect,
                 capacity=initial_nodes(architecture, datetime.now(UTC)),
                 actions=node_actions(architecture),
-                least_healthy_percent=0 if holds_data(architecture) else 100,
+                least_healthy_percent=None if holds_data(architecture) else 100,
                 image_id=args.image_id,
                 profile=args.profile,
                 user_data=args.user_data,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from infra.architecture import Architecture
-from infra.capacity import CORE_MACHINES, most_nodes
+from infra.capacity import CORE_MACHINES, pool_size
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,13 @@ class Order:
 
 
 def instances(architecture: Architecture) -> tuple[Order, ...]:
-    """The EC2 instances, every group of nodes at its maximum; an order for each role in each region."""
+    """The EC2 instances, of nodes as many as have an address; an order for each role in each region."""
     return tuple(_instances(architecture))
 
 
 def _instances(a: Architecture) -> Iterator[Order]:
     for region in a.nodes.regions:
-        yield Order(region, a.nodes.instance_type, most_nodes(a))
+        yield Order(region, a.nodes.instance_type, pool_size(a))
     if a.core:
         yield Order(a.home, a.core.instance_type, CORE_MACHINES)
     if a.redis.instance_type:

@@ -75,7 +75,6 @@ def _statements(site: Site, role: Role, grants: Grants) -> Iterator[dict[str, An
         yield from _load_results(site, role, grants)
     if role == "monitoring":
         yield _finding((site.home,))
-        yield _watching(site)
 
 
 def _reporting(site: Site, role: Role, grants: Grants, regions: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -126,11 +125,7 @@ def _copy(arn: str, region: str) -> str:
 def _own_group(site: Site, role: Role, grants: Grants, regions: Sequence[str]) -> dict[str, Any]:
     return _allow(
         "OwnGroup",
-        [
-            "autoscaling:CompleteLifecycleAction",
-            "autoscaling:RecordLifecycleActionHeartbeat",
-            "autoscaling:SetInstanceHealth",
-        ],
+        ["autoscaling:CompleteLifecycleAction", "autoscaling:SetInstanceHealth"],
         [
             f"arn:aws:autoscaling:{region}:{grants.account}:autoScalingGroup:*"
             f":autoScalingGroupName/{group_name(site, role, region)}"
@@ -186,11 +181,6 @@ def _load_results(site: Site, role: Role, grants: Grants) -> Iterator[dict[str, 
         yield _allow("LeaveResult", ["s3:PutObject"], [f"{bucket}/{RESULTS}*"])
     if role == steward(site.architecture):
         yield _allow("LeaveBooks", ["s3:PutObject"], [f"{bucket}/{BOOKS}*"])
-
-
-def _watching(site: Site) -> dict[str, Any]:
-    actions = ["cloudwatch:GetMetricData", "cloudwatch:ListMetrics"]
-    return _allow("Watch", actions, ["*"], _in_regions((site.home,)))
 
 
 def _machines(grants: Grants, regions: Sequence[str]) -> list[str]:

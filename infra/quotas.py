@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from infra.architecture import Architecture
-from infra.capacity import most_nodes
+from infra.capacity import pool_size
 from infra.flows import network_regions
 from infra.hardware import ordered_cores
 from infra.orders import databases, instances
@@ -44,7 +44,7 @@ class Requirement:
 
 
 def requirements(architecture: Architecture) -> tuple[Requirement, ...]:
-    """What an architecture needs of quotas when every group of nodes is at its maximum."""
+    """What an architecture needs of quotas when every group of nodes is at its maximum, or is replaced."""
     return tuple(_requirements(architecture))
 
 
@@ -53,7 +53,7 @@ def _requirements(a: Architecture) -> Iterator[Requirement]:
     for region in network_regions(a):
         yield Requirement(NETWORKS, region, 1)
         if region in a.nodes.regions:
-            yield Requirement(ADDRESSES, region, most_nodes(a))
+            yield Requirement(ADDRESSES, region, pool_size(a))
         cores = sum(o.count * ordered_cores(a.hardware, o.kind) for o in orders if o.region == region)
         if cores:
             yield Requirement(CORES, region, cores)

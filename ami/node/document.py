@@ -97,10 +97,15 @@ class Certificate(Struct, frozen=True, rename="kebab"):
 
 
 class Group(Struct, frozen=True, rename="kebab"):
-    """The auto scaling group of the machine, and the hook that it completes when it has drained."""
+    """The auto scaling group of the machine, and the hooks that it completes.
+
+    `drain_hook` when it has drained; `launch_hook`, if its group has one, when it can serve the first time.
+    A document of before there was that hook does not name it.
+    """
 
     name: str
     drain_hook: str
+    launch_hook: str | None = None
 
 
 class AddressPool(Struct, frozen=True, rename="kebab"):
@@ -207,7 +212,8 @@ def _mistakes(raw: Any, kind: Any, path: str) -> Iterator[str]:
     for field in fields(struct):
         key = f"{path}.{field.encode_name}" if path else field.encode_name
         if field.encode_name not in raw:
-            yield f"{key}: is missing"
+            if field.required:
+                yield f"{key}: is missing"
         else:
             yield from _mistakes(raw[field.encode_name], hints[field.name], key)
 

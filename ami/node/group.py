@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from ami.errors import AmiError
 from ami.node import aws
 from ami.node.document import Group
 
 Status = Literal["Healthy", "Unhealthy"]
+
+_NOBODY_WAITS: Final = "no active lifecycle action"
+"""What AWS says of a machine that is in service already: "No active Lifecycle Action found with ..."."""
 
 
 class GroupError(AmiError):
@@ -45,6 +48,25 @@ class GroupMember:
                 InstanceId=self.instance_id, HealthStatus=status, ShouldRespectGracePeriod=False
             )
 
+    def has_launched(self) -> None:
+        """Say that this machine can serve, so that its group counts on it.
+
+        There is nobody to tell where the group has no such hook, and where it does not wait: the machine was
+        there before the hook, or boots again.
+
+        Raises:
+            GroupError: when it cannot be told.
+            AwsError: when there is no such region.
+        """
+        if self.group.launch_hook is None:
+            return
+        with self._telling(f"that {self.instance_id} can serve") as client:
+            try:
+                self._complete(client, self.group.launch_hook)
+            except aws.REFUSALS as error:
+                if aws.code(error) != "ValidationError" or _NOBODY_WAITS not in str(error).lower():
+                    raise
+
     def has_drained(self) -> None:
         """Say that nothing is left to wait for.
 
@@ -53,12 +75,15 @@ class GroupMember:
             AwsError: when there is no such region.
         """
         with self._telling(f"that {self.instance_id} has drained") as client:
-            client.complete_lifecycle_action(
-                LifecycleHookName=self.group.drain_hook,
-                AutoScalingGroupName=self.group.name,
-                LifecycleActionResult="CONTINUE",
-                InstanceId=self.instance_id,
-            )
+            self._complete(client, self.group.drain_hook)
+
+    def _complete(self, client: Any, hook: str) -> None:
+        client.complete_lifecycle_action(
+            LifecycleHookName=hook,
+            AutoScalingGroupName=self.group.name,
+            LifecycleActionResult="CONTINUE",
+            InstanceId=self.instance_id,
+        )
 
     @cached_property
     def _client(self) -> Any:

@@ -204,14 +204,21 @@ def put_secrets(told: Document, **more: str) -> None:
         client.create_secret(Name=name, **value)
 
 
-def put_pool(told: Document, addresses: int) -> list[str]:
-    """The addresses of a machine's pool, and one of another; their ids."""
+def put_pool(told: Document, addresses: int, *numbers: int) -> list[str]:
+    """The addresses of a machine's pool, the first with these numbers in their names, and one of another.
+
+    Returns:
+        Their ids, without that of the other pool.
+    """
     ec2 = boto3.client("ec2", told.region)
     assert told.address_pool is not None
-    made = []
+    made: list[str] = []
     for value in [told.address_pool.value] * addresses + ["another"]:
         allocation = ec2.allocate_address(Domain="vpc")["AllocationId"]
         ec2.create_tags(Resources=[allocation], Tags=[{"Key": told.address_pool.tag, "Value": value}])
+        if len(made) < len(numbers):
+            name = f"isochrone-geo-i-node-{told.region}-{numbers[len(made)]}"
+            ec2.create_tags(Resources=[allocation], Tags=[{"Key": "Name", "Value": name}])
         made.append(allocation)
     return made[:-1]
 

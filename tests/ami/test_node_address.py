@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.elastic_ip_addresses import ElasticAddressBackend
 
 from ami.node import address
@@ -74,6 +75,55 @@ def test_a_machine_that_comes_second_tries_another(monkeypatch: pytest.MonkeyPat
     assert len(lost) == 1
     assert holders(pool)[taken] == machine
     assert set(holders(pool).values()) == {rival, machine}
+
+
+def test_a_machine_takes_the_lowest_numbered_address_that_is_free() -> None:
+    told, pool = node()
+    made = put_pool(told, 5, 10, 2, 0, 11)
+    found = boto3.client("ec2", HOME).describe_addresses()["Addresses"]
+    by_id = {address["AllocationId"]: address["PublicIp"] for address in found}
+    wanted = [by_id[made[at]] for at in (2, 1, 0, 3, 4)]
+    assert [take(pool, launch()) for _ in range(5)] == wanted
+
+
+def test_a_machine_that_comes_second_is_given_the_next_address_without_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told, pool = node()
+    put_pool(told, 4, 0, 1, 2, 3)
+    here = launch()
+    rivals = [launch() for _ in range(2)]
+    real = address._pool
+
+    def stale(*asked: Any) -> Any:
+        """What the pool was before the rivals came."""
+        found = real(*asked)
+        while rivals:
+            monkeypatch.setattr(address, "_pool", real)
+            take(pool, rivals.pop())
+        return found
+
+    monkeypatch.setattr(address, "_pool", stale)
+    taken = address.take(pool, HOME, here, patience_s=0, sleep=lambda _: pytest.fail("it waited"))
+    assert holders(pool)[taken] == here
+    assert list(holders(pool).values()).count(None) == 1
+
+
+def test_what_aws_refuses_for_another_reason_is_not_tried_with_every_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told, pool = node()
+    put_pool(told, 3)
+    asked: list[str] = []
+
+    def refuse(_: Any, **named: Any) -> Any:
+        asked.append(named["allocation_id"])
+        raise EC2ClientError("UnauthorizedOperation", "You are not authorized")
+
+    monkeypatch.setattr(ElasticAddressBackend, "associate_address", refuse)
+    with pytest.raises(AddressError, match="UnauthorizedOperation"):
+        take(pool, launch(), patience_s=0)
+    assert len(asked) == 1
 
 
 def test_no_address_is_taken_from_another_machine_or_pool() -> None:

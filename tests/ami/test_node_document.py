@@ -88,5 +88,13 @@ def test_a_service_that_the_image_does_not_have_is_no_mistake() -> None:
     assert not set(read.unknown_services) & KNOWN_SERVICES
 
 
+def test_a_document_of_before_there_was_a_hook_of_the_launch_is_read() -> None:
+    told = json.loads(text("geo-ii", "node"))
+    assert told["group"].pop("launch-hook") == "launch"
+    read = decode(json.dumps(told)).group
+    assert read is not None
+    assert (read.drain_hook, read.launch_hook) == ("drain", None)
+
+
 def test_a_key_that_came_later_is_left_out() -> None:
     assert document("geo-i", "node", HOME, later="x") == document("geo-i", "node", HOME)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,23 +18,33 @@ from botocore.stub import Stubber
 from ami.node import aws as calls
 from ami.node import paths, probes
 from ami.node.group import GroupError, Status
-from ami.node.health import FAILURES, Health, keeps_data, reporter
+from ami.node.health import FAILURES, Health, keeps_data, member
 from ami.node.system import Done
 from infra.flows import Role
-from tests.ami.node_fakes import HOME, Programs, account, disk, document
+from tests.ami.node_fakes import HOME, Programs, account, disk, document, text
 
 
 class Told:
-    """What the group was told, or why it could not be."""
+    """What the group was told, or why it could not be; `waits` while the hook of a launch does."""
 
     def __init__(self) -> None:
         self.statuses: list[Status] = []
+        self.waits = True
         self.broken = False
 
-    def __call__(self, status: Status) -> None:
+    def has_launched(self) -> None:
+        self._reached()
+        assert self.waits
+        self.waits = False
+
+    def report(self, status: Status) -> None:
+        self._reached()
+        assert not self.waits
+        self.statuses.append(status)
+
+    def _reached(self) -> None:
         if self.broken:
             raise GroupError("nodes could not be told")
-        self.statuses.append(status)
 
 
 class Patient:
@@ -65,6 +76,15 @@ def test_a_machine_that_could_never_serve_is_not_replaced_by_another_like_it(pat
     assert patient.look("no secret", 10 * FAILURES) == []
 
 
+def test_the_group_waits_for_a_machine_until_it_can_serve_and_is_told_so_once(
+    patient: Patient,
+) -> None:
+    patient.look("no secret", 3)
+    assert patient.told.waits
+    patient.look(None, 3)
+    assert not patient.told.waits
+
+
 def test_a_machine_that_no_longer_can_is_given_up_after_so_many_looks_in_a_row(patient: Patient) -> None:
     patient.look(None)
     patient.look("502", FAILURES - 1)
@@ -90,9 +110,13 @@ def test_a_machine_that_drains_is_not_given_up(patient: Patient) -> None:
 
 def test_a_group_that_cannot_be_told_is_told_later(patient: Patient) -> None:
     patient.told.broken = True
-    patient.look(None)
+    assert patient.look(None, 2) == []
     patient.told.broken = False
     assert patient.look(None) == ["Healthy"]
+    patient.told.broken = True
+    assert patient.look("502", FAILURES + 1) == ["Healthy"]
+    patient.told.broken = False
+    assert patient.look("502") == ["Healthy", "Unhealthy"]
 
 
 @pytest.fixture
@@ -120,9 +144,9 @@ def test_the_group_has_the_status_that_the_machine_says(aws: Any) -> None:
         return {each["InstanceId"]: each["HealthStatus"] for each in found}
 
     sick, other = statuses()
-    report = reporter(told, sick)
-    assert report is not None
-    report("Unhealthy")
+    group = member(told, sick)
+    assert group is not None
+    group.report("Unhealthy")
     assert {k: v.title() for k, v in statuses().items()} == {sick: "Unhealthy", other: "Healthy"}
 
 
@@ -130,15 +154,59 @@ def test_a_group_that_refuses_is_named_with_what_it_was_not_told(
     aws: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calls, "client", lambda *_: aws)
-    report = reporter(document("geo-i", "node"), "i-1")
-    assert report is not None
+    group = member(document("geo-i", "node"), "i-1")
+    assert group is not None
     with Stubber(aws) as stubber:
         stubber.add_client_error("set_instance_health", "ResourceContentionFault", "You must retry.")
         with pytest.raises(
             GroupError,
             match=r"isochrone-geo-i-node-\S+ could not be told that this machine is Healthy: Resource",
         ):
-            report("Healthy")
+            group.report("Healthy")
+
+
+HOOK = {
+    "LifecycleHookName": "launch",
+    "AutoScalingGroupName": "isochrone-geo-i-node-eu-west-1",
+    "LifecycleActionResult": "CONTINUE",
+    "InstanceId": "i-1",
+}
+
+
+def test_a_machine_that_can_serve_completes_the_hook_of_its_launch(
+    aws: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "client", lambda *_: aws)
+    group = member(document("geo-i", "node"), "i-1")
+    assert group is not None
+    with Stubber(aws) as stubber:
+        stubber.add_response("complete_lifecycle_action", {}, HOOK)
+        group.has_launched()
+        stubber.assert_no_pending_responses()
+
+
+def test_a_machine_for_which_nobody_waits_has_nothing_to_complete(
+    aws: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "client", lambda *_: aws)
+    group = member(document("geo-i", "node"), "i-1")
+    assert group is not None
+    with Stubber(aws) as stubber:
+        for message in ("No active Lifecycle Action found with instance ID i-1", "Name is too long"):
+            stubber.add_client_error("complete_lifecycle_action", "ValidationError", message)
+        group.has_launched()
+        with pytest.raises(GroupError, match="be told that i-1 can serve: ValidationError: Name is too"):
+            group.has_launched()
+
+
+def test_a_machine_whose_document_names_no_hook_of_its_launch_completes_none(aws: Any) -> None:
+    told = json.loads(text("geo-i", "node"))["group"]
+    del told["launch-hook"]
+    group = member(document("geo-i", "node", group=told), "i-1")
+    assert group is not None
+    with Stubber(aws) as stubber:
+        group.has_launched()
+        stubber.assert_no_pending_responses()
 
 
 @pytest.mark.parametrize("command", ["health", "drain", "certificate"])
@@ -161,7 +229,7 @@ def test_what_says_little_to_aws_loads_its_library_when_it_does(command: str) ->
 def test_a_machine_that_keeps_the_data_is_not_replaced_on_its_own_word(
     aws: Any, stack: str, role: Role, reports: bool
 ) -> None:
-    assert (reporter(document(stack, role), "i-1") is not None) is reports
+    assert (member(document(stack, role), "i-1") is not None) is reports
 
 
 def test_the_only_copy_of_the_data_is_on_the_baselines_node_and_the_redis_machine() -> None:

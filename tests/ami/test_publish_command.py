@@ -55,12 +55,22 @@ def test_it_says_what_to_put_into_the_image_stack(ebs: Ebs, disk: Path) -> None:
         f"{snapshot} in eu-west-1 is the disk: 1 GiB, of which 2 blocks (1 MiB) are not empty;"
         " 2 were sent now.",
         "",
-        "Register it and copy it to every region:",
+        "Until a stack is upped it starts machines from the image that is registered now. Keep it:",
+        "  pulumi config set --path 'isochrone:previous[0].snapshot'"
+        ' "$(pulumi config get isochrone:snapshot -s image)" -s image',
+        "  pulumi config set --path 'isochrone:previous[0].image' before -s image",
+        "  pulumi config set --path 'isochrone:previous[0].tested' true -s image",
+        "",
+        "Register the new one and copy it to every region:",
         f"  pulumi config set isochrone:snapshot {snapshot} -s image",
         "  pulumi up -s image",
         "",
-        "isochrone:size-gib has to be 1 or more. No stack uses the image before it is said to be checked:",
-        "  pulumi config set isochrone:tested true -s image",
+        "isochrone:size-gib has to be 1 or more. No stack uses the image before this"
+        " snapshot is said to be tested:",
+        f"  pulumi config set isochrone:tested {snapshot} -s image && pulumi up -s image",
+        "",
+        "When every stack was upped with it, the earlier image may go:",
+        "  pulumi config rm --path 'isochrone:previous[0]' -s image && pulumi up -s image",
     ]
     assert result.stderr == ""
 

@@ -71,7 +71,7 @@ def stack_file(stack: str, text: str, endpoint: str) -> str:
     config.setdefault("aws:region", "eu-west-1")
     config["aws:endpoints"] = [dict.fromkeys(SERVICES, endpoint)]
     if stack == "image":
-        config |= {"isochrone:snapshot": SNAPSHOT, "isochrone:tested": True}
+        config |= {"isochrone:snapshot": SNAPSHOT, "isochrone:tested": SNAPSHOT}
     else:
         config["isochrone:protect"] = False
     return yaml.safe_dump({"config": config}, sort_keys=False)

@@ -33,6 +33,14 @@ class Group:
         """The calls of an action."""
         return [call for call in self.calls if call["Action"] == action]
 
+    def completed(self, hook: str | None) -> list[tuple[str, str, str]]:
+        """Which group's hook of that name was completed for which machine, and with what result."""
+        return [
+            (call["AutoScalingGroupName"], call["InstanceId"], call["LifecycleActionResult"])
+            for call in self.of("CompleteLifecycleAction")
+            if call["LifecycleHookName"] == hook
+        ]
+
     def health(self) -> list[str]:
         """What the machine said of its health."""
         return [call["HealthStatus"] for call in self.of("SetInstanceHealth")]

@@ -51,6 +51,15 @@ def test_it_boots_and_reports_healthy(guest: Guest, aws: cloud.Cloud) -> None:
     machines.healthy(guest, aws)
 
 
+def test_its_group_is_told_that_it_has_launched_before_anything_else(
+    node: cloud.Machine, aws: cloud.Cloud
+) -> None:
+    group = node.settings.group
+    assert group is not None
+    assert aws.group.completed(group.launch_hook) == [(group.name, node.instance_id, "CONTINUE")]
+    assert [call["Action"] for call in aws.group.calls] == ["CompleteLifecycleAction", "SetInstanceHealth"]
+
+
 def test_it_runs_what_a_node_with_a_replica_needs_and_nothing_else(guest: Guest) -> None:
     wanted = {"nginx", "redis-server", "market-api@0", "market-api@1", "isochrone-certificate"}
     assert machines.services(guest) == wanted | machines.COMPANIONS
@@ -81,6 +90,7 @@ def test_a_node_that_its_group_ends_leaves_dns_keeps_serving_and_then_sends_its_
     guest: Guest, node: cloud.Machine, elsewhere: peers.Peers, aws: cloud.Cloud
 ) -> None:
     before = elsewhere.predictions()
+    hook = node.settings.group.drain_hook if node.settings.group else None
     assert health(node) is None
 
     async def stay() -> user.Stay:
@@ -89,7 +99,7 @@ def test_a_node_that_its_group_ends_leaves_dns_keeps_serving_and_then_sends_its_
             node.metadata.answers["meta-data/autoscaling/target-lifecycle-state"] = "Terminated"
             await asyncio.to_thread(guest.until, "it leaves DNS", lambda: health(node))
             assert health(node) == "/healthz: 503 draining"
-            assert aws.group.of("CompleteLifecycleAction") == []
+            assert aws.group.completed(hook) == []
             await stay.acknowledges(1)
             await stay.ended(DRAIN_S)
             return stay
@@ -104,14 +114,8 @@ def test_its_group_is_told_once_that_it_has_drained(
 ) -> None:
     group = node.settings.group
     assert group is not None
-    guest.until("the hook is completed", lambda: aws.group.of("CompleteLifecycleAction") or None, DRAIN_S)
-    told = aws.group.of("CompleteLifecycleAction")
-    assert [(call["AutoScalingGroupName"], call["LifecycleHookName"]) for call in told] == [
-        (group.name, group.drain_hook)
-    ]
-    assert [(call["InstanceId"], call["LifecycleActionResult"]) for call in told] == [
-        (node.instance_id, "CONTINUE")
-    ]
+    guest.until("the hook is completed", lambda: aws.group.completed(group.drain_hook) or None, DRAIN_S)
+    assert aws.group.completed(group.drain_hook) == [(group.name, node.instance_id, "CONTINUE")]
     assert aws.group.health() == ["Healthy"]
     seconds = "journalctl -u isochrone-drain -o short-unix | grep -E 'this machine (drains|has drained)'"
     began, ended = (float(line.split()[0]) for line in guest.run(seconds).splitlines())

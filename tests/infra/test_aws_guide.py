@@ -56,6 +56,17 @@ def test_what_is_not_priced_is_counted_as_it_is_declared() -> None:
         assert f"| {what} | {' | '.join(map(str, row))} |" in GUIDE
 
 
+def test_machines_are_replaced_by_the_urns_that_they_have() -> None:
+    urn = re.compile(r"'urn:pulumi:(\S+)::isochrone::(isochrone:\S+)\$(aws:\S+)::(\S+)'")
+    found = urn.findall((ROOT / "docs" / "image.md").read_text(encoding="utf-8"))
+    assert len(found) == 2
+    for stack, component, kind, name in found:
+        text = (Path(__file__).parent / "golden" / f"{stack}.txt").read_text(encoding="utf-8")
+        match = re.search(rf"^{kind} {name}\n  parent: (\S+)\n", text, re.MULTILINE)
+        assert match
+        assert f"\n{component} {match[1]}\n" in text
+
+
 FLEET = LoadFleet()
 
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from infra.architecture import Architecture
+from infra.architecture import Architecture, LoadFleet
 from infra.boot import DATA_DEVICE, Resolved, boot_settings, redis_hosts
 from infra.boot_document import BootSettings, Endpoint, Service, to_json
 from infra.flows import REDIS_PORT, SENTINEL_PORT, SQL_PORT, Flow, Role, flows, places
@@ -186,9 +186,13 @@ def test_who_renews_the_certificate_is_told_how() -> None:
     assert "certificate" not in given["services"]
 
 
-def test_a_node_finds_its_group_its_hook_and_a_public_address() -> None:
+def test_a_node_finds_its_group_its_hooks_and_a_public_address() -> None:
     told = document("geo-ii", "node", "ap-northeast-1")
-    assert told["group"] == {"name": "isochrone-geo-ii-node-ap-northeast-1", "drain-hook": "drain"}
+    assert told["group"] == {
+        "name": "isochrone-geo-ii-node-ap-northeast-1",
+        "drain-hook": "drain",
+        "launch-hook": "launch",
+    }
     assert told["address-pool"] == {"tag": "isochrone:pool", "value": "isochrone-geo-ii-node-ap-northeast-1"}
     assert told["names"] == {
         "domain": "market.example",
@@ -200,7 +204,15 @@ def test_a_node_finds_its_group_its_hook_and_a_public_address() -> None:
 def test_the_core_is_in_a_group_without_an_address_of_the_pool() -> None:
     told = document("geo-i", "core")
     assert told["group"]["name"] == "isochrone-geo-i-core-eu-west-1"
+    assert told["group"]["launch-hook"] == "launch"
     assert told["address-pool"] is None
+
+
+def test_no_launch_is_waited_for_where_data_is_on_the_machine_or_load_comes_from_it() -> None:
+    with_load = replace(load("geo-i", ROOT), load=LoadFleet())
+    for told in (document("baseline", "node"), document(with_load, "load")):
+        assert told["group"]["drain-hook"] == "drain"
+        assert told["group"]["launch-hook"] is None
 
 
 def test_a_redis_machine_is_told_its_data_volume() -> None:

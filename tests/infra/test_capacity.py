@@ -19,6 +19,7 @@ from infra.capacity import (
     most_nodes,
     node_actions,
     node_capacity,
+    pool_size,
 )
 from infra.stackfile import load
 
@@ -102,6 +103,39 @@ def test_a_node_that_holds_the_data_never_has_a_second_one_beside_it() -> None:
     baseline = load("baseline", ROOT)
     assert holds_data(baseline)
     assert initial_nodes(baseline, NOON) == Capacity(1, 1, 1)
-    assert most_nodes(baseline) == 1
+    assert most_nodes(baseline) == pool_size(baseline) == 1
     assert not holds_data(geo())
     assert most_nodes(geo()) == 6
+
+
+def pooled(per_region: int, maximum: int, *schedules: int) -> int:
+    """The addresses of a region with so many nodes, at most, and in matches."""
+    architecture = geo(*((f"match-{n}", NOON, NOON + HOUR, n) for n in schedules))
+    scaling = replace(architecture.nodes.scaling, maximum=maximum)
+    return pool_size(
+        replace(architecture, nodes=replace(architecture.nodes, per_region=per_region, scaling=scaling))
+    )
+
+
+@pytest.mark.parametrize(
+    ("per_region", "maximum", "schedules", "addresses"),
+    [
+        (1, 2, (), 2),
+        (1, 1, (), 2),
+        (2, 2, (), 3),
+        (1, 4, (4,), 5),
+        (1, 4, (2, 3), 4),
+        (11, 11, (), 13),
+        (10, 10, (), 11),
+        (1, 6, (), 6),
+    ],
+)
+def test_there_is_an_address_for_the_node_that_comes_before_an_old_one_goes(
+    per_region: int, maximum: int, schedules: tuple[int, ...], addresses: int
+) -> None:
+    assert pooled(per_region, maximum, *schedules) == addresses
+
+
+@pytest.mark.parametrize("stack", ["geo-i", "geo-ii"])
+def test_the_architectures_of_the_thesis_have_two_addresses_a_region(stack: str) -> None:
+    assert pool_size(load(stack, ROOT)) == 2

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ami.commands import KEEP
 from infra.declaration import Declaration, of_type
 from infra.errors import StackFileError
 from infra.image_spec import ImageSpec, image_from_config, is_image
@@ -44,7 +46,7 @@ def mistakes(**changes: Any) -> list[str]:
 
 @pytest.fixture(scope="module")
 def declared() -> Declaration:
-    described = spec(tested=True, version="1.2.0", tree="0639388", previous=[EARLIER])
+    described = spec(tested=SNAPSHOT, version="1.2.0", tree="0639388", previous=[EARLIER])
     return declare("image", config(), lambda: declare_images(described))
 
 
@@ -58,8 +60,56 @@ def test_the_file_asks_for_the_snapshot_that_it_cannot_know() -> None:
     assert "pulumi config set isochrone:snapshot snap-... -s image" in mistake
 
 
-def test_an_image_is_not_used_before_it_is_said_to_be_tested() -> None:
-    assert spec().tested is False
+def usable(**changes: Any) -> list[bool]:
+    return [image.tested for image in spec(**changes).images]
+
+
+def test_an_image_is_not_used_before_its_own_snapshot_is_said_to_be_tested() -> None:
+    assert usable() == [False]
+    assert usable(tested=SNAPSHOT) == [True]
+
+
+def test_that_an_image_was_tested_says_nothing_of_the_next_one() -> None:
+    assert usable(tested=EARLIER["snapshot"]) == [False]
+    assert usable(tested=EARLIER["snapshot"], previous=[EARLIER]) == [False, True]
+
+
+@pytest.mark.parametrize("said", [True, False, "true", "false", "snap-...", ""])
+def test_to_say_tested_without_the_snapshot_is_refused_with_what_to_write(said: Any) -> None:
+    (mistake,) = mistakes(tested=said)
+    assert mistake.startswith("isochrone:tested: names the snapshot of the disk that was booted and checked")
+    assert "pulumi config set isochrone:tested snap-... -s image" in mistake
+    assert mistake.endswith(f"(it is {said!r})")
+
+
+def test_an_earlier_image_is_kept_as_the_commands_write_it() -> None:
+    written: dict[str, Any] = {}
+    for command in KEEP:
+        _, path, value = re.fullmatch(r"(pulumi config set --path) '(\S+)' (.+) -s image", command).groups()  # type: ignore[union-attr]
+        (key,) = re.findall(r"^isochrone:previous\[0\]\.(\w+)$", path)
+        written[key] = {"true": True}.get(value, value)
+    assert written.pop("snapshot") == '"$(pulumi config get isochrone:snapshot -s image)"'
+    kept = spec(previous=[{"snapshot": EARLIER["snapshot"], **written}]).images[1]
+    assert (kept.snapshot, kept.image, kept.tested) == (EARLIER["snapshot"], "before", True)
+
+
+def test_an_image_that_is_kept_is_the_one_that_was_there() -> None:
+    """So that a move into the list changes its tags, and deregisters nothing that a template names."""
+
+    def registered(described: ImageSpec) -> dict[str, tuple[Any, Any]]:
+        found = declare("image", config(), lambda: declare_images(described)).resources
+        return {
+            r.name: (r.inputs["name"], r.inputs["tags"])
+            for r in [*of_type(found, AMI), *of_type(found, COPY)]
+        }
+
+    old = EARLIER["snapshot"]
+    before = registered(spec(snapshot=old, tested=old))
+    after = registered(spec(tested=old, previous=[{"snapshot": old, "image": "before", "tested": True}]))
+    assert set(before) < set(after)
+    for name, (physical, asked) in before.items():
+        assert after[name][0] == physical
+        assert (asked["isochrone:image"], after[name][1]["isochrone:image"]) == ("current", "before")
 
 
 def test_every_mistake_is_reported_at_once_with_its_key() -> None:
@@ -106,7 +156,7 @@ def test_more_earlier_images_than_are_kept_are_refused() -> None:
 
 
 def test_the_engine_hands_over_the_same_as_the_file_says() -> None:
-    full = config(tested=True, previous=[EARLIER])
+    full = config(tested=SNAPSHOT, previous=[EARLIER])
     handed, _ = engine_config(full)
     assert image_from_config("image", handed) == image_from_config("image", full)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ import pytest
 from infra.architecture import Architecture, ScheduledCapacity, Volume
 from infra.core_group import CoreGroup, CoreGroupArgs, NoCoreError
 from infra.declaration import Declaration, of_type
-from infra.machine_group import root_volume
+from infra.machine_group import DRAIN_S, LAUNCH_S, root_volume
 from infra.network import RegionNetwork, RegionNetworkArgs
 from infra.node_group import NodeGroup, NodeGroupArgs
 from infra.offline import declare
@@ -66,6 +67,10 @@ def the(found: Declaration, type_: str) -> Mapping[str, Any]:
 
 def all_of(found: Declaration, type_: str) -> list[Mapping[str, Any]]:
     return [resource.inputs for resource in of_type(found.resources, type_)]
+
+
+def hooks(found: Declaration) -> dict[str, Mapping[str, Any]]:
+    return {hook["name"]: hook for hook in all_of(found, HOOK)}
 
 
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
@@ -193,9 +198,13 @@ def test_a_new_template_replaces_the_nodes_one_by_one_a_new_one_first() -> None:
     assert (preferences["minHealthyPercentage"], preferences["maxHealthyPercentage"]) == (100, 110)
 
 
-def test_a_node_with_the_data_is_replaced_only_when_it_has_gone() -> None:
-    preferences = the(declared(load("baseline", ROOT), "eu-west-1"), GROUP)["instanceRefresh"]["preferences"]
-    assert (preferences["minHealthyPercentage"], preferences["maxHealthyPercentage"]) == (0, 100)
+@pytest.mark.parametrize("tier", ["redis", "sql"])
+def test_a_new_template_does_not_replace_a_node_that_has_data(tier: str) -> None:
+    architecture = load("baseline", ROOT)
+    for moved in {"redis", "sql"} - {tier}:
+        kept = replace(getattr(architecture, moved), placement="home")
+        architecture = replace(architecture, **{moved: kept})
+    assert "instanceRefresh" not in the(declared(architecture, "eu-west-1"), GROUP)
 
 
 def test_pulumi_does_not_wait_for_nodes_and_lets_them_end_before_what_they_use() -> None:
@@ -205,10 +214,38 @@ def test_pulumi_does_not_wait_for_nodes_and_lets_them_end_before_what_they_use()
 
 
 def test_a_node_that_is_to_go_has_time_to_drain_and_goes_anyway() -> None:
-    hook = the(declared(geo()), HOOK)
+    hook = hooks(declared(geo()))["drain"]
     assert hook["lifecycleTransition"] == "autoscaling:EC2_INSTANCE_TERMINATING"
     assert (hook["heartbeatTimeout"], hook["defaultResult"]) == (300, "CONTINUE")
-    assert (hook["name"], hook["autoscalingGroupName"]) == ("drain", NAME)
+    assert hook["autoscalingGroupName"] == NAME
+
+
+def test_a_new_node_counts_when_it_has_said_that_it_can_serve_and_else_is_given_up() -> None:
+    hook = hooks(declared(geo()))["launch"]
+    assert hook["lifecycleTransition"] == "autoscaling:EC2_INSTANCE_LAUNCHING"
+    assert (hook["heartbeatTimeout"], hook["defaultResult"]) == (900, "ABANDON")
+    assert hook["autoscalingGroupName"] == NAME
+
+
+def test_a_node_with_the_data_is_not_given_up_at_its_launch() -> None:
+    assert set(hooks(declared(load("baseline", ROOT), "eu-west-1"))) == {"drain"}
+
+
+def test_the_hooks_go_with_the_group_which_has_the_time_they_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    groups = options(monkeypatch, aws.autoscaling.Group)
+    found = options(monkeypatch, aws.autoscaling.LifecycleHook)
+    declared(geo())
+    (group,) = groups.values()
+    assert group.custom_timeouts is not None
+    seconds = re.fullmatch(r"(\d+)s", group.custom_timeouts.delete or "")
+    assert seconds
+    assert int(seconds[1]) > LAUNCH_S + DRAIN_S
+    assert len(found) == 2
+    for hook in found.values():
+        assert hook.deleted_with is not None
+        assert hook.deleted_with._name in groups
 
 
 def test_the_pool_has_an_address_for_every_node_that_there_may_be() -> None:
@@ -322,7 +359,7 @@ def test_the_core_has_neither_a_fixed_public_address_nor_scaling() -> None:
     found = core_of(geo())
     assert not all_of(found, ADDRESS)
     assert not all_of(found, POLICY)
-    assert the(found, HOOK)["name"] == "drain"
+    assert set(hooks(found)) == {"drain", "launch"}
 
 
 def test_the_core_expires_with_the_stack_and_has_no_match() -> None:
@@ -352,10 +389,12 @@ def test_the_next_up_does_not_undo_what_scaling_did(monkeypatch: pytest.MonkeyPa
 
 
 def test_what_a_moto_server_makes_up_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    hooks = options(monkeypatch, aws.autoscaling.LifecycleHook)
+    hooked = options(monkeypatch, aws.autoscaling.LifecycleHook)
     policies = options(monkeypatch, aws.autoscaling.Policy)
     found = declared(geo())
-    assert [hook.ignore_changes for hook in hooks.values()] == [["notificationTargetArn", "roleArn"]]
+    assert len(hooked) == 2
+    for hook in hooked.values():
+        assert hook.ignore_changes == ["notificationTargetArn", "roleArn"]
     assert len(policies) == 2
     for policy in policies.values():
         assert policy.ignore_changes == ["enabled", "predictiveScalingConfiguration"]

@@ -41,16 +41,11 @@ EVERY = {
     "ssmmessages:OpenDataChannel",
 }
 READING = {"secretsmanager:GetSecretValue"}
-GROUPED = {
-    "autoscaling:CompleteLifecycleAction",
-    "autoscaling:RecordLifecycleActionHeartbeat",
-    "autoscaling:SetInstanceHealth",
-}
+GROUPED = {"autoscaling:CompleteLifecycleAction", "autoscaling:SetInstanceHealth"}
 ADDRESSED = {"ec2:AssociateAddress", "ec2:DescribeAddresses"}
 FINDING = {"ec2:DescribeInstances"}
 CERTIFYING = {"route53:ChangeResourceRecordSets", "route53:GetChange", "secretsmanager:PutSecretValue"}
 MEASURING = {"s3:GetObject", "s3:PutObject"}
-WATCHING = {"cloudwatch:GetMetricData", "cloudwatch:ListMetrics"} | FINDING
 
 
 def document(stack: str | Architecture, role: Role) -> Mapping[str, Any]:
@@ -84,12 +79,12 @@ def resources(found: Mapping[str, Any], action: str) -> list[str]:
         (with_load("geo-i"), "core", EVERY | READING | GROUPED | CERTIFYING | FINDING | {"s3:PutObject"}),
         (with_load("geo-i"), "node", EVERY | READING | GROUPED | ADDRESSED),
         ("baseline", "node", EVERY | READING | GROUPED | ADDRESSED | CERTIFYING | FINDING),
-        ("baseline", "monitoring", EVERY | WATCHING),
+        ("baseline", "monitoring", EVERY | FINDING),
         ("geo-i", "node", EVERY | READING | GROUPED | ADDRESSED),
         ("geo-i", "core", EVERY | READING | GROUPED | CERTIFYING | FINDING),
         ("geo-i", "redis", EVERY | READING),
         ("geo-ii", "node", EVERY | READING | GROUPED | ADDRESSED),
-        ("geo-ii", "monitoring", EVERY | WATCHING),
+        ("geo-ii", "monitoring", EVERY | FINDING),
     ],
 )
 def test_a_role_may_do_what_it_has_to_and_nothing_else(

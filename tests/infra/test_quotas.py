@@ -58,9 +58,13 @@ def test_cores_are_those_of_the_types_that_are_ordered() -> None:
     assert needed(replace(a, hardware="current"), CORES)[HOME] == needed(a, CORES)[HOME] + 3
 
 
-@pytest.mark.parametrize("maximum", [1, 6])
-def test_a_region_needs_an_address_for_every_node_that_it_may_have(maximum: int) -> None:
-    assert needed(architecture("geo-ii", maximum=maximum), ADDRESSES) == dict.fromkeys(REGIONS, maximum)
+@pytest.mark.parametrize(("maximum", "most"), [(1, 2), (6, 6)])
+def test_a_region_needs_an_address_and_the_cores_for_every_node_that_there_may_be(
+    maximum: int, most: int
+) -> None:
+    a = architecture("geo-ii", maximum=maximum)
+    assert needed(a, ADDRESSES) == dict.fromkeys(REGIONS, most)
+    assert needed(a, CORES)["sa-east-1"] == most * 8
 
 
 def test_every_region_needs_one_network() -> None:

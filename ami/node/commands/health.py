@@ -15,7 +15,7 @@ from ami.node.told import told
 def main(stop: threading.Event) -> None:
     """See `ami.node.health`."""
     document, disk = told(), Disk()
-    watch = Health(tuple(probes(document, disk, run)), health.reporter(document, Imds().instance_id()), disk)
+    watch = Health(tuple(probes(document, disk, run)), health.member(document, Imds().instance_id()), disk)
     while not stop.is_set():
         watch.look()
         stop.wait(health.INTERVAL_S)

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.capacity import most_nodes
+from infra.capacity import holds_data, most_nodes, pool_size
 from infra.flows import Place, places
-from infra.group_names import DRAIN_HOOK, POOL_TAG, pool_name
+from infra.group_names import DRAIN_HOOK, LAUNCH_HOOK, POOL_TAG, pool_name
 from infra.hardware import ordered_type
 from infra.secret_names import reads, secret_name, writes
 from tests.infra.cloud.view import View
@@ -22,6 +22,14 @@ def grouped(view: View) -> Iterator[tuple[Place, Mapping[str, Any], Mapping[str,
         if place.role in ("node", "core", "load"):
             (group,) = view.groups(place.region, place.role)
             yield place, group, view.template(place.region, group)
+
+
+def hooks(view: View, place: Place, group: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The hooks of a group, by name."""
+    found = view.client("autoscaling", place.region).describe_lifecycle_hooks(
+        AutoScalingGroupName=group["AutoScalingGroupName"]
+    )["LifecycleHooks"]
+    return {hook["LifecycleHookName"]: hook for hook in found}
 
 
 class EveryMachine:
@@ -95,19 +103,31 @@ class EveryMachine:
 
     def test_machines_are_drained_before_they_go(self, view: View) -> None:
         for place, group, _ in grouped(view):
-            (hook,) = view.client("autoscaling", place.region).describe_lifecycle_hooks(
-                AutoScalingGroupName=group["AutoScalingGroupName"]
-            )["LifecycleHooks"]
-            assert hook["LifecycleHookName"] == DRAIN_HOOK
+            hook = hooks(view, place, group)[DRAIN_HOOK]
             assert hook["LifecycleTransition"] == "autoscaling:EC2_INSTANCE_TERMINATING"
             assert hook["DefaultResult"] == "CONTINUE"
+
+    def test_a_machine_is_waited_for_at_its_launch_where_it_is_told_to_say_that_it_can_serve(
+        self, view: View
+    ) -> None:
+        for place, group, _ in grouped(view):
+            found = hooks(view, place, group)
+            waited_for = place.role in ("node", "core") and not (
+                place.role == "node" and holds_data(view.site.architecture)
+            )
+            assert set(found) == {DRAIN_HOOK} | ({LAUNCH_HOOK} if waited_for else set())
+            if waited_for:
+                assert found[LAUNCH_HOOK]["LifecycleTransition"] == "autoscaling:EC2_INSTANCE_LAUNCHING"
+                assert found[LAUNCH_HOOK]["DefaultResult"] == "ABANDON"
+            for document in view.told(place):
+                assert document["group"]["launch-hook"] == (LAUNCH_HOOK if waited_for else None)
 
     def test_each_region_has_addresses_for_as_many_nodes_as_it_may_have(self, view: View) -> None:
         a = view.site.architecture
         for region in a.nodes.regions:
             pool = [{"Name": f"tag:{POOL_TAG}", "Values": [pool_name(view.site, region)]}]
             found = view.client("ec2", region).describe_addresses(Filters=pool)["Addresses"]
-            assert len({address["PublicIp"] for address in found}) == most_nodes(a)
+            assert len({address["PublicIp"] for address in found}) == pool_size(a) >= most_nodes(a)
             told = [document["address-pool"] for document in view.told(Place("node", region))]
             assert told == [{"tag": POOL_TAG, "value": pool_name(view.site, region)}]
 

@@ -111,8 +111,12 @@ def snapshot(account: Account) -> str:
     return found
 
 
+OTHER = "snap-0fedcba987654321f"
+
+
 def image_of(account: Account, *, tested: bool) -> Declared:
-    more = f"  isochrone:snapshot: {snapshot(account)}\n  isochrone:tested: {str(tested).lower()}\n"
+    there = snapshot(account)
+    more = f"  isochrone:snapshot: {there}\n  isochrone:tested: {there if tested else OTHER}\n"
     return declared(account, "image", more)
 
 
