@@ -122,12 +122,19 @@ class Running:
     """A shipper at work in a thread."""
 
     def __init__(
-        self, cloud: Cloud, directory: Path, state: Path, program: Sequence[str] = ("journalctl",)
+        self,
+        cloud: Cloud,
+        directory: Path,
+        state: Path,
+        program: Sequence[str] = ("journalctl",),
+        send_s: float = 0.05,
     ) -> None:
         self.stop = threading.Event()
         self.journal = Journal(directory, program)
         stream = LogStream(GROUP, lambda: MACHINE, lambda: cloud)
-        self.shipper = Shipper(self.journal, KeptCursor(state), stream, self.stop, send_s=0.05, pause_s=0.05)
+        self.shipper = Shipper(
+            self.journal, KeptCursor(state), stream, self.stop, send_s=send_s, pause_s=0.05
+        )
         self.thread = threading.Thread(target=self.shipper.run)
         self.thread.start()
 
@@ -476,6 +483,22 @@ def test_a_journalctl_that_ends_is_said_once_and_started_again(
     assert [record.message for record in caplog.records] == [
         "the journal cannot be followed: journalctl has ended (1): no journal files"
     ]
+
+
+ENDS = """
+import json, re, sys, time
+after = next((int(re.search(";i=([0-9]+)", word)[1]) for word in sys.argv if "cursor=" in word), 0)
+for number in range(after + 1, after + 4):
+    cursor = f"s={'0' * 32};i={number};b={'1' * 32};m=1;t=1;x=1"
+    at = str(int(time.time() * 1e6))
+    print(json.dumps({"__CURSOR": cursor, "__REALTIME_TIMESTAMP": at, "MESSAGE": str(number)}))
+"""
+
+
+def test_what_a_journalctl_has_written_before_it_ends_is_shipped(cloud: Cloud, tmp_path: Path) -> None:
+    with Running(cloud, tmp_path, tmp_path, (sys.executable, "-c", ENDS), send_s=WAIT_S):
+        cloud.until_taken(9)
+    assert cloud.stored()[:9] == [str(number) for number in range(1, 10)]
 
 
 def test_a_machine_without_journalctl_says_so(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from ami.errors import AmiError
 from ami.node import aws
 from ami.node.reporter import log_events
 from ami.node.reporter.figures import Figure, Metric
-from ami.node.reporter.journal import Journal, Lines
+from ami.node.reporter.journal import Journal, JournalError, Lines
 from ami.node.reporter.log_events import Batch, Planner
 from ami.node.reporter.log_stream import LogStream, never_taken
 
@@ -158,11 +158,22 @@ class Shipper:
         self._pending = 0
 
     def _ship(self, lines: Lines) -> Batch:
-        """Send what comes until a batch is not taken, which is the answer."""
+        """Send what comes until a batch is not taken, which is the answer.
+
+        Raises:
+            JournalError: when the child has ended; what it has written before is taken.
+        """
         due_s: float | None = None
         while True:
             too_long = lines.too_long
-            for line in lines.read(None if due_s is None else due_s - time.monotonic()):
+            try:
+                found = lines.read(None if due_s is None else due_s - time.monotonic())
+            except JournalError:
+                last = None if self._stop.is_set() else self._planner.take()
+                if last is None or self._taken(last):
+                    raise
+                return last
+            for line in found:
                 full = self._add(line)
                 if full is not None:
                     due_s = None
