@@ -98,7 +98,14 @@ def test_it_scrapes_the_machines_that_the_core_lists(guest: Guest) -> None:
 def test_its_logs_are_on_cloudwatch_each_line_once(
     guest: Guest, aws: cloud.Cloud, machine: cloud.Machine
 ) -> None:
-    units = ("prometheus[", "isochrone-targets[", "isochrone-boot[", "systemd[1] ", "kernel ")
+    units = (
+        "prometheus[",
+        "isochrone-health[",
+        "isochrone-reporter[",
+        "isochrone-boot[",
+        "systemd[1] ",
+        "kernel ",
+    )
 
     def seen() -> list[machines.Logged] | None:
         events = machines.logged(aws, machine)
