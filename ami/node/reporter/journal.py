@@ -51,7 +51,7 @@ class Lines:
         self.too_long = 0
 
     def read(self, within_s: float | None) -> Sequence[bytes]:
-        """The lines that are there, at least one unless the time is over first.
+        """The next whole lines; none when the time is over first, or only a part of one has come.
 
         Args:
             within_s: how long to wait (s); None for as long as it takes.
