@@ -33,7 +33,8 @@ some() {
 none "a host key" 'etc/ssh/ssh_host_*'
 none "whoever has its key could log in" 'root/.ssh/*' 'home/*/.ssh/*' 'etc/ssh/authorized_keys*'
 none "state of cloud-init" 'var/lib/cloud/*' 'run/cloud-init' 'etc/cloud/cloud.cfg.d/*'
-none "an identity of AWS that was kept" 'var/lib/amazon/*' 'etc/amazon/ssm/*' 'var/lib/isochrone/*' 'run/isochrone'
+none "an identity of AWS that was kept" 'var/lib/amazon/*' 'etc/amazon/ssm/*' 'var/lib/isochrone/*' 'var/lib/isochrone-reporter' \
+    'run/isochrone'
 none "a cache of packages" 'var/cache/apt/*' 'var/lib/apt/lists/*' 'var/cache/debconf/*-old' 'root/.cache' \
     'var/cache/ldconfig/*'
 none "state of a server" 'var/lib/mysql' 'var/lib/redis/*' 'var/lib/systemd/random-seed'
@@ -94,7 +95,7 @@ some "is to start by itself" "$wanted/"{isochrone-boot,isochrone-agent,isochrone
 none "is started by the boot of its role" "$wanted/nginx.service" "$wanted/redis-server.service" \
     "$wanted/mariadb.service" "$wanted/prometheus.service"
 some "a program" usr/sbin/{nginx,mariadbd,chronyd} usr/bin/{redis-server,mariadb-install-db,growpart,prometheus} \
-    opt/isochrone/venv/bin/{python,market} usr/bin/unattended-upgrade
+    opt/isochrone/venv/bin/{python,market} usr/bin/{unattended-upgrade,journalctl}
 packages=$root/opt/isochrone/venv/lib/python3.11/site-packages
 for wheel in isochrone_market isochrone_ami uvloop hiredis msgspec websockets boto3 cryptography; do
     compgen -G "$packages/$wheel-*.dist-info" >/dev/null || wrong "missing: the wheel of $wheel"

@@ -43,6 +43,9 @@ REDIS_SOCKET: Final = Path("/run/redis/redis.sock")
 MARIADB_SOCKET: Final = Path("/run/mysqld/mysqld.sock")
 MARIADB_PID: Final = Path("/run/mysqld/mysqld.pid")
 
+REPORTER_STATE: Final = Path("/var/lib/isochrone-reporter")
+"""Where the reporter keeps up to where CloudWatch has the journal; the unit's StateDirectory."""
+
 DATA: Final = Path("/var/lib/isochrone")
 REDIS_DATA: Final = DATA / "redis"
 REDIS_MASTER: Final = REDIS_DATA / "master"

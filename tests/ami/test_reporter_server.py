@@ -194,6 +194,7 @@ def start(tmp_path: Path, told: dict[str, Any], *options: str) -> subprocess.Pop
     path.write_text(json.dumps(told))
     (tmp_path / "redis-password").write_text(PASSWORD)
     argv = ["--document", str(path), "--secrets", str(tmp_path), *(options or ("--address", "127.0.0.1"))]
+    argv += ["--state", str(tmp_path), "--journal", str(tmp_path)]
     return subprocess.Popen(
         [sys.executable, "-m", "ami.node.reporter", *argv],
         stderr=subprocess.PIPE,
@@ -233,7 +234,18 @@ def test_the_reporter_measures_a_real_machine_until_sigterm(tmp_path: Path, redi
     try:
         until(listens(port), "the reporter")
         found = values(port)
-        for name in ("cpu", "memory", "disk", "network", "tcp", "processes", "redis", "ledger", "publisher"):
+        for name in (
+            "cpu",
+            "memory",
+            "disk",
+            "network",
+            "tcp",
+            "processes",
+            "redis",
+            "ledger",
+            "publisher",
+            "logs",
+        ):
             assert found["isochrone_reporter_collector_up", (name,)] == 1, name
         assert found["isochrone_memory_total_bytes", ()] > 1 << 28
         assert found["isochrone_ledger_backlog_entries", ()] == 0

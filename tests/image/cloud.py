@@ -6,7 +6,7 @@ import os
 import secrets
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -153,6 +153,9 @@ def machine(cloud: Cloud, stack: Stack, role: Role, region: str, **changes: Any)
     settings = boot_settings(site, role, region, resolved)
     # The rest is as the stack has it; more processes than this only wait for an emulated processor.
     settings = replace(settings, api_processes=min(settings.api_processes, MOST_PROCESSES), **changes)
+    logs = cloud.client("logs", region)
+    with suppress(logs.exceptions.ResourceAlreadyExistsException):
+        logs.create_log_group(logGroupName=settings.reporting.log_group)
     keeper = cloud.client("secretsmanager", region)
     for key, name in settings.secrets.read.items():
         keeper.create_secret(Name=name, SecretString=stack.values[key])

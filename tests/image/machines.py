@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -105,6 +106,36 @@ def page(path: str, port: int = METRICS_PORT) -> str:
     """What the machine answers on its private side."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as answer:
         return str(answer.read().decode())
+
+
+@dataclass(frozen=True)
+class Logged:
+    """An event of a machine's log stream; `at_ms` is Unix time (ms)."""
+
+    at_ms: int
+    text: str
+
+
+def logged(aws: cloud.Cloud, machine: cloud.Machine) -> list[Logged]:
+    """What is on CloudWatch Logs of a machine: in its role's group, in the stream of its id."""
+    client = aws.client("logs", machine.settings.region)
+    group = f"/isochrone/{machine.settings.stack}/{machine.settings.role}"
+    try:
+        found = client.get_log_events(
+            logGroupName=group, logStreamName=machine.instance_id, startFromHead=True
+        )
+    except client.exceptions.ResourceNotFoundException:
+        return []
+    return [Logged(event["timestamp"], event["message"]) for event in found["events"]]
+
+
+def all_is_logged(guest: Guest, events: list[Logged]) -> None:
+    """Compare with the machine's own journal: CloudWatch has its beginning, and nothing twice."""
+    entries = "journalctl --quiet --merge --priority=info --output=json --output-fields=PRIORITY"
+    listed = guest.run(f"{entries} | grep -o '__REALTIME_TIMESTAMP[^,]*'")
+    written = [int(re.sub(r"\D", "", at_us)) // 1000 for at_us in listed.splitlines()]
+    assert len(written) >= len(events)
+    assert sorted(written[: len(events)]) == [event.at_ms for event in events]
 
 
 def figure(guest: Guest, name: str) -> float:

@@ -160,6 +160,22 @@ def test_a_reboot_brings_everything_back_with_its_data(guest: Guest, node: cloud
     assert asyncio.run(user.predict(node, "user-1", 2)) == 2
 
 
+def test_the_logs_of_both_boots_are_on_cloudwatch_each_line_once(
+    guest: Guest, aws: cloud.Cloud, node: cloud.Machine
+) -> None:
+    def both() -> list[machines.Logged] | None:
+        events = machines.logged(aws, node)
+        boots = [event for event in events if "Linux version" in event.text]
+        return events if len(boots) > 1 else None
+
+    events = guest.until("the second boot's lines", both)
+    machines.all_is_logged(guest, events)
+    writers = {event.text.partition("[")[0] for event in events}
+    assert writers >= {"market-api@0", "market-ledger", "mariadb", "redis-server", "isochrone-boot"}
+    for key, value in remains.secrets(node.values).items():
+        assert not [event for event in events if value.decode() in event.text], key
+
+
 def test_a_machine_that_is_switched_off_sends_its_users_away(guest: Guest, node: cloud.Machine) -> None:
     async def stay() -> user.Stay:
         async with user.staying(node, "user-2") as stay:

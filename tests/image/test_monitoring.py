@@ -44,11 +44,16 @@ def core() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def machine(own_network: None) -> Iterator[cloud.Machine]:
-    with cloud.serving() as aws:
-        stack = cloud.stack("geo-i")
-        aws.launch(stack.site.home, GATEWAY, stack="geo-i", role="core")
-        yield cloud.machine(aws, stack, "monitoring", stack.site.home)
+def aws(own_network: None) -> Iterator[cloud.Cloud]:
+    with cloud.serving() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def machine(aws: cloud.Cloud) -> cloud.Machine:
+    stack = cloud.stack("geo-i")
+    aws.launch(stack.site.home, GATEWAY, stack="geo-i", role="core")
+    return cloud.machine(aws, stack, "monitoring", stack.site.home)
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +93,28 @@ def test_it_scrapes_the_machines_that_the_core_lists(guest: Guest) -> None:
 
     guest.until("a figure of the core is seen", seen)
     assert {each["metric"]["role"] for each in query(guest, "up==1") if "role" in each["metric"]} == {"core"}
+
+
+def test_its_logs_are_on_cloudwatch_each_line_once(
+    guest: Guest, aws: cloud.Cloud, machine: cloud.Machine
+) -> None:
+    units = (
+        "prometheus[",
+        "isochrone-health[",
+        "isochrone-reporter[",
+        "isochrone-boot[",
+        "systemd[1] ",
+        "kernel ",
+    )
+
+    def seen() -> list[machines.Logged] | None:
+        events = machines.logged(aws, machine)
+        missing = [unit for unit in units if not any(event.text.startswith(unit) for event in events)]
+        return None if missing else events
+
+    machines.all_is_logged(guest, guest.until(f"lines of {', '.join(units)}", seen))
+    assert machines.figure(guest, "isochrone_reporter_dropped_log_events_total") == 0
+    assert machines.figure(guest, "isochrone_reporter_log_failures_total") == 0
 
 
 def test_its_console_says_that_it_has_no_grafana_and_why_it_has_no_session_manager(guest: Guest) -> None:

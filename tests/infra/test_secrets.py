@@ -100,11 +100,11 @@ def test_given_secrets_that_cannot_be(certificate: str, given: dict[str, str], m
 
 @pytest.mark.parametrize("password", ["x" * 8, "x" * 41, "!#$%&'()*+,-.:;<=>?[]^_`{|}~\\"])
 def test_a_password_that_rds_takes_may_be_given(password: str) -> None:
-    check_given(site("geo-i").architecture, {"sql-admin": password})
+    check_given(site("geo-i"), {"sql-admin": password})
 
 
 def test_where_sql_is_on_the_node_rds_has_no_say() -> None:
-    check_given(site("baseline").architecture, {"sql-admin": "short"})
+    check_given(site("baseline"), {"sql-admin": "short"})
 
 
 @given(st.text(min_size=4).filter(str.strip))

@@ -15,7 +15,7 @@ from ami.errors import AmiError
 from ami.node import document as documents
 from ami.node import paths
 from ami.node.reporter.errors import ReporterError
-from ami.node.reporter.reporter import run
+from ami.node.reporter.reporter import Logs, run
 from ami.node.reporter.server import checked_address, private_address
 
 _log = logging.getLogger(__name__)
@@ -36,8 +36,14 @@ def reporter(
     address: Annotated[
         str | None, typer.Option(help="Where to answer; by default the machine's private address.")
     ] = None,
+    state: Annotated[
+        Path, typer.Option(help="The folder that keeps up to where the logs are shipped.")
+    ] = paths.REPORTER_STATE,
+    journal: Annotated[
+        Path | None, typer.Option(help="The folder of the journal; by default the machine's own.")
+    ] = None,
 ) -> None:
-    """Measure the machine: answer Prometheus on the private side, tell CloudWatch once a minute."""
+    """Measure the machine: answer Prometheus privately, tell CloudWatch once a minute, and ship the logs."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     try:
         text = document.read_bytes()
@@ -49,7 +55,7 @@ def reporter(
         signal.signal(number, lambda *_: stop.set())
     where = private_address() if address is None else checked_address(address)
     _log.info("answering Prometheus at %s:%d", where, told.reporting.metrics_port)
-    run(told, secrets, where, stop)
+    run(told, secrets, where, stop, Logs(state, journal))
 
 
 def main() -> None:

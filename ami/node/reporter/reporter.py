@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from ami.node.document import Document, Endpoint
+from ami.node.imds import Imds
 from ami.node.reporter import clients, concurrently, listing
 from ami.node.reporter.collectors.api import Api
 from ami.node.reporter.collectors.machine import Cpu, Disk, Memory, Network
@@ -18,7 +20,10 @@ from ami.node.reporter.collectors.sql_server import SqlServer
 from ami.node.reporter.exposition import CONTENT_TYPE, exposition
 from ami.node.reporter.figures import Collector
 from ami.node.reporter.gathering import Gatherer
+from ami.node.reporter.journal import Journal
 from ami.node.reporter.listing import Listing
+from ami.node.reporter.log_shipper import KeptCursor, Shipper
+from ami.node.reporter.log_stream import LogStream
 from ami.node.reporter.publisher import Publisher, every_minute
 from ami.node.reporter.server import Page, Server
 
@@ -27,6 +32,22 @@ TARGETS_PATH: Final = "/targets"
 
 REDIS_SECRET: Final = "redis-password"  # noqa: S105 - the name of one
 SQL_SECRET: Final = "sql-reader"  # noqa: S105 - the name of one
+
+LAST_CALL_S: Final = 1.0
+"""How long the end waits for a call with logs that is under way, so that they are not sent again."""
+
+
+@dataclass(frozen=True)
+class Logs:
+    """Where the machine's logs are.
+
+    Args:
+        state: the folder that keeps up to where they are shipped.
+        journal: the folder of the journal; None for the machine's own.
+    """
+
+    state: Path
+    journal: Path | None = None
 
 
 def collectors(document: Document, secrets: Path) -> Iterator[Collector]:
@@ -52,14 +73,29 @@ def collectors(document: Document, secrets: Path) -> Iterator[Collector]:
         yield SqlServer(document.sql.read, document.sql.users[SQL_SECRET], secrets / SQL_SECRET)
 
 
-def run(document: Document, secrets: Path, address: str, stop: threading.Event) -> None:
-    """Answer Prometheus and tell CloudWatch until told to stop.
+def shipper(document: Document, logs: Logs, stop: threading.Event) -> Shipper:
+    """What ships the machine's logs into its role's group, as the stream of its id."""
+
+    def name() -> str:
+        # What is not answered at once is asked again with the next attempt.
+        return Imds(patience_s=0).instance_id()
+
+    def client() -> Any:
+        return clients.client("logs", document.region)
+
+    stream = LogStream(document.reporting.log_group, name, client)
+    return Shipper(Journal(logs.journal), KeptCursor(logs.state), stream, stop)
+
+
+def run(document: Document, secrets: Path, address: str, stop: threading.Event, logs: Logs) -> None:
+    """Answer Prometheus, tell CloudWatch and ship logs until told to stop.
 
     Args:
         document: what the machine is told.
         secrets: the folder in which each secret is a file.
         address: the machine's private address.
         stop: ends this, at once.
+        logs: where the machine's logs are.
 
     Raises:
         ReporterError: when nothing can be answered at the address.
@@ -71,7 +107,8 @@ def run(document: Document, secrets: Path, address: str, stop: threading.Event) 
 
     publisher = Publisher(reporting, client)
     listed = Listing(document.listing) if document.listing else None
-    gatherer = Gatherer([*collectors(document, secrets), publisher, *([listed] if listed else [])])
+    shipping = shipper(document, logs, stop)
+    gatherer = Gatherer([*collectors(document, secrets), publisher, shipping, *([listed] if listed else [])])
     pages = {METRICS_PATH: Page(CONTENT_TYPE, lambda: exposition(gatherer.snapshot().figures))}
     if listed is not None:
         pages[TARGETS_PATH] = Page(
@@ -79,4 +116,7 @@ def run(document: Document, secrets: Path, address: str, stop: threading.Event) 
         )
     Server(address, reporting.metrics_port, pages).start()
     concurrently.start(lambda: every_minute(publisher, gatherer.snapshot, stop), "publisher")
+    ships = concurrently.start(shipping.run, "logs")
     stop.wait()
+    shipping.end()
+    concurrently.wait_for([ships], LAST_CALL_S)
