@@ -19,7 +19,7 @@ class Check:
 
 def checks(run: ArchitectureResult) -> list[Check]:
     """The conditions of a trustworthy run, in the order in which they are shown."""
-    return [_users(run), _broadcasts(run), _errors(run), _ledger(run), _generator(run)]
+    return [_users(run), _requests(run), _broadcasts(run), _errors(run), _ledger(run), _generator(run)]
 
 
 def _users(run: ArchitectureResult) -> Check:
@@ -30,6 +30,29 @@ def _users(run: ArchitectureResult) -> Check:
         text += f", {users.failed:,} failed"
     text += f", {users.lost:,} lost" if users.lost else ", none lost"
     return Check("Users", ok, text)
+
+
+def asked(run: ArchitectureResult) -> tuple[int, int] | None:
+    """How many reads and predictions were answered, and how many were due; None where nobody counted."""
+    counts = [
+        (latency.answered, latency.due)
+        for quantity in ("read", "prediction")
+        if (latency := run.latency_ms.get(quantity)) and latency.due is not None
+    ]
+    if not counts:
+        return None
+    return sum(answered or 0 for answered, _ in counts), sum(due or 0 for _, due in counts)
+
+
+def _requests(run: ArchitectureResult) -> Check:
+    found = asked(run)
+    if found is None:
+        return Check("Requests", True, "not counted by the version that ran it")
+    answered, due = found
+    text = f"{answered:,} of the {due:,} that were due answered"
+    if answered < due:
+        text += "; what was not enters with its age at the end, a lower bound, unless it was refused"
+    return Check("Requests", answered == due, text)
 
 
 def _broadcasts(run: ArchitectureResult) -> Check:

@@ -21,8 +21,8 @@ class Load(Struct, frozen=True):
 
     Args:
         users: requested, connected, failed and lost.
-        latency: by quantity of `bench.result.LATENCIES`. Requests without an answer are in it with their age
-            when the user left, which is a lower bound; refused ones are not.
+        latency: by quantity of `bench.result.LATENCIES`. What was due and not done is in it with its age at
+            the end of the run, which is a lower bound; refused requests are not.
         curves: the distribution of each quantity over all users.
         region_curves: the same by region: quantity, then region.
         broadcasts: received, missed and duplicate, over all users, of those published until the end of the
@@ -123,11 +123,20 @@ def _latencies(
         for histogram in by_region.values():
             whole.add(histogram)
         latency[quantity] = Latency(
-            whole.summary(), {region: histogram.summary() for region, histogram in by_region.items()}
+            whole.summary(),
+            {region: histogram.summary() for region, histogram in by_region.items()},
+            due=_count(outcome.due.get(quantity) for outcome in outcomes),
+            answered=_count(outcome.answered.get(quantity) for outcome in outcomes),
         )
         curves[quantity] = whole.curve()
         region_curves[quantity] = {region: histogram.curve() for region, histogram in by_region.items()}
     return latency, curves, region_curves
+
+
+def _count(parts: Iterable[int | None]) -> int | None:
+    """The sum of what was counted; None when nobody counted."""
+    counted = [part for part in parts if part is not None]
+    return sum(counted) if counted else None
 
 
 def _receptions(outcomes: Sequence[Outcome]) -> Iterable[Reception]:

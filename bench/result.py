@@ -15,6 +15,9 @@ SCHEMA: Final = 1
 LATENCIES: Final = ("handshake", "read", "prediction", "broadcast")
 """The measured quantities, in the order in which they are shown."""
 
+ASKED: Final = ("handshake", "read", "prediction")
+"""Those of them that a user asks for: of each it is known how many were due and how many succeeded."""
+
 
 class Summary(Struct, frozen=True):
     """A latency distribution in milliseconds; all but `count` are null when nothing was counted."""
@@ -43,10 +46,17 @@ class Curve(Struct, frozen=True):
 
 
 class Latency(Struct, frozen=True):
-    """One quantity over all users, and by the users' region."""
+    """One quantity over all users, and by the users' region.
+
+    `due` is how many fell due by the schedule, and `answered` how many of them succeeded; those that were
+    not done by the end of the run are in the distributions with their age then, a lower bound. Both are null
+    for broadcasts, which nobody asks for, and in results of versions that did not count them.
+    """
 
     all: Summary
     by_region: dict[str, Summary]
+    due: int | None = None
+    answered: int | None = None
 
 
 class Users(Struct, frozen=True):

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.answers import TITLES, answers
-from bench.checks import checks
+from bench.checks import asked, checks
 from bench.result import LATENCIES, ArchitectureResult, Range, Result
-from bench.wording import bare_ms, dollars, number
+from bench.wording import UNKNOWN, bare_ms, dollars, number
 
 _METERS = {"crum": "CRUM", "spm": "SPM", "slm": "SLM (10¹²)", "sec": "SEC"}
 
@@ -63,6 +63,7 @@ def comparison(architectures: Mapping[str, ArchitectureResult], title: str) -> T
         "Spread of a broadcast p50 / p98 ms",
         (_pair(run.broadcast_spread_ms.p50, run.broadcast_spread_ms.p98) for run in runs),
     )
+    row("Requests answered, of due", (_good(*_requests(run)) for run in runs))
     row("Broadcasts missed", (_good(f"{run.broadcasts.missed:,}", not run.broadcasts.missed) for run in runs))
     row("Errors", (_good(f"{sum(run.errors.values()):,}", not sum(run.errors.values())) for run in runs))
     row("Ledger", (_good(_ledger(run), run.ledger.balanced) for run in runs))
@@ -99,6 +100,11 @@ def _ledger(run: ArchitectureResult) -> str:
     if run.ledger.balanced:
         return f"{run.ledger.rows:,} rows, balanced"
     return f"{run.ledger.rows:,} rows, {run.ledger.missing:,} missing, {run.ledger.duplicate:,} twice"
+
+
+def _requests(run: ArchitectureResult) -> tuple[str, bool]:
+    counts = asked(run)
+    return (f"{counts[0]:,} of {counts[1]:,}", counts[0] == counts[1]) if counts else (UNKNOWN, True)
 
 
 def _generator(run: ArchitectureResult) -> tuple[str, bool]:

@@ -9,7 +9,7 @@ from typing import Final
 from bench.histogram import Histogram
 from bench.outcome import Outcome, Position, Prediction, Reception
 from bench.plan import Plan
-from bench.result import LATENCIES
+from bench.result import ASKED, LATENCIES
 
 
 class Stream:
@@ -31,6 +31,8 @@ class Tally:
         self.latency: Final = {quantity: Histogram() for quantity in LATENCIES}
         self.lag: Final = Histogram()
         self.errors: Final[Counter[str]] = Counter()
+        self.due: Final[Counter[str]] = Counter()
+        self.answered: Final[Counter[str]] = Counter()
         self.opened = 0
         self.failed = 0
         self.lost = 0
@@ -106,6 +108,8 @@ class Tally:
             latency={quantity: histogram.state() for quantity, histogram in self.latency.items()},
             lag=self.lag.state(),
             errors=dict(sorted(self.errors.items())),
+            due={quantity: self.due[quantity] for quantity in ASKED},
+            answered={quantity: self.answered[quantity] for quantity in ASKED},
             receptions=self.receptions(),
             positions=positions,
             started_us=started_us,

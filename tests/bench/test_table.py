@@ -71,3 +71,23 @@ def test_a_narrow_terminal_loses_no_figure() -> None:
 
 def test_nothing_run_shows_a_table_without_columns() -> None:
     assert "Users connected" in shown(Result(1, {}))
+
+
+def test_requests_that_were_not_answered_are_shown_of_those_that_were_due() -> None:
+    run = architecture_result("geo-i")
+    latency = {
+        "read": replace(run.latency_ms["read"], due=2880, answered=1900),
+        "prediction": replace(run.latency_ms["prediction"], due=709, answered=460),
+    }
+    found = shown(Result(1, {"geo-i": replace(run, latency_ms=latency)}))
+    assert "2,360 of 3,589" in found
+    assert "geo-i: Requests: 2,360 of the 3,589 that were due answered; what was not enters" in " ".join(
+        found.split()
+    )
+
+
+def test_a_result_that_did_not_count_what_was_due_is_not_blamed_for_it() -> None:
+    found = shown(Result(1, {"geo-i": architecture_result("geo-i")}))
+    (row,) = (line for line in found.splitlines() if "Requests answered" in line)
+    assert UNKNOWN in row
+    assert "geo-i: Requests" not in found
