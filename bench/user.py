@@ -189,7 +189,9 @@ class User:
         self._catch_up()
 
     def message(self, data: Data, now_ns: int) -> None:
-        """A message of the server."""
+        """A message of the server; what comes after the user has left says nothing about the run."""
+        if self._ended:
+            return
         try:
             head = _decode(data)
         except msgspec.DecodeError:
