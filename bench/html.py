@@ -35,6 +35,7 @@ def _environment() -> Environment:
         "ms": wording.ms,
         "bare_ms": wording.bare_ms,
         "number": wording.number,
+        "spread": wording.spread,
         "dollars": wording.dollars,
         "place": name_of,
         "listing": wording.listing,

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from bench.histogram import Histogram, merged
 from bench.outcome import Outcome, Prediction, Reception
-from bench.result import LATENCIES, Broadcasts, Curve, Generator, Latency, Spread, Users
+from bench.result import LATENCIES, SPREAD_TAIL, Broadcasts, Curve, Generator, Latency, Spread, Users
 
 Place = tuple[str, int, int]
 """A broadcast's place: pool, epoch, offset."""
@@ -30,7 +30,6 @@ class Load(Struct, frozen=True):
             skipped, and what a user who stayed had not received at the end though it was published before.
         spread: last minus first reception over all users of all regions, of the broadcasts published after
             the ramp and after everybody had joined, until the end of the load.
-        spread_broadcasts: how many broadcasts that is.
         errors: by code, such as `error:5030`, `close:1006`, `connect:TimeoutError`, `dropped:outstanding`.
         requests: replies received.
         generator: how well the load was generated.
@@ -48,7 +47,6 @@ class Load(Struct, frozen=True):
     region_curves: dict[str, dict[str, Curve]]
     broadcasts: Broadcasts
     spread: Spread
-    spread_broadcasts: int
     errors: dict[str, int]
     requests: int
     generator: Generator
@@ -97,7 +95,6 @@ def combine(outcomes: Sequence[Outcome], ramp_s: float, generator: Generator) ->
             duplicate=sum(outcome.duplicate for outcome in outcomes),
         ),
         spread=_spread(counted),
-        spread_broadcasts=len(counted),
         errors=dict(sorted(errors.items())),
         requests=sum(outcome.requests for outcome in outcomes),
         generator=generator,
@@ -178,9 +175,14 @@ def _missing_tails(outcomes: Sequence[Outcome], receptions: Sequence[Reception],
 
 def _spread(receptions: Sequence[Reception]) -> Spread:
     if not receptions:
-        return Spread(None, None, None)
+        return Spread(None, None, None, 0)
     spreads = Histogram()
     for reception in receptions:
         spreads.record(reception.last_us - reception.first_us)
     middle_us = median(reception.last_us - reception.first_us for reception in receptions)
-    return Spread(p50=round(middle_us) / 1000, p98=spreads.percentile_ms(98), max=spreads.greatest / 1000)
+    return Spread(
+        p50=round(middle_us) / 1000,
+        p98=spreads.percentile_ms(98) if len(receptions) >= SPREAD_TAIL else None,
+        max=spreads.greatest / 1000,
+        count=len(receptions),
+    )

@@ -18,6 +18,9 @@ LATENCIES: Final = ("handshake", "read", "prediction", "broadcast")
 ASKED: Final = ("handshake", "read", "prediction")
 """Those of them that a user asks for: of each it is known how many were due and how many succeeded."""
 
+SPREAD_TAIL: Final = 50
+"""A 98th percentile of fewer broadcasts is their maximum by another name."""
+
 
 class Summary(Struct, frozen=True):
     """A latency distribution in milliseconds; all but `count` are null when nothing was counted."""
@@ -77,11 +80,16 @@ class Broadcasts(Struct, frozen=True):
 
 
 class Spread(Struct, frozen=True):
-    """Over the broadcasts: last minus first reception of the same broadcast over all users (ms)."""
+    """Over the broadcasts: last minus first reception of the same broadcast over all users (ms).
+
+    `count` is how many broadcasts that is; null in results of versions that did not say. The 98th percentile
+    is null when they are fewer than `SPREAD_TAIL`.
+    """
 
     p50: float | None
     p98: float | None
     max: float | None
+    count: int | None = None
 
 
 class Ledger(Struct, frozen=True):

@@ -12,7 +12,7 @@ from rich.text import Text
 from bench.answers import TITLES, answers
 from bench.checks import asked, checks
 from bench.result import LATENCIES, ArchitectureResult, Range, Result
-from bench.wording import UNKNOWN, bare_ms, dollars, number
+from bench.wording import UNKNOWN, bare_ms, dollars, number, spread
 
 _METERS = {"crum": "CRUM", "spm": "SPM", "slm": "SLM (10¹²)", "sec": "SEC"}
 
@@ -59,10 +59,7 @@ def comparison(architectures: Mapping[str, ArchitectureResult], title: str) -> T
     for quantity in LATENCIES:
         last = quantity == LATENCIES[-1]
         row(f"{TITLES[quantity]} p50 / p98 ms", (_latency(run, quantity) for run in runs), end=last)
-    row(
-        "Spread of a broadcast p50 / p98 ms",
-        (_pair(run.broadcast_spread_ms.p50, run.broadcast_spread_ms.p98) for run in runs),
-    )
+    row("Spread of a broadcast ms", (spread(run.broadcast_spread_ms) for run in runs))
     row("Requests answered, of due", (_good(*_requests(run)) for run in runs))
     row("Broadcasts missed", (_good(f"{run.broadcasts.missed:,}", not run.broadcasts.missed) for run in runs))
     row("Errors", (_good(f"{sum(run.errors.values()):,}", not sum(run.errors.values())) for run in runs))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from bench.result import SPREAD_TAIL, Spread
+
 UNKNOWN: Final = "\N{EN DASH}"
 
 
@@ -24,6 +26,19 @@ def bare_ms(value: float | None) -> str:
     if value is None:
         return UNKNOWN
     return f"{value:.1f}" if abs(value) < 10 else f"{value:,.0f}"
+
+
+def spread(found: Spread) -> str:
+    """The spread of broadcasts in milliseconds, without the unit: `166 / p98 170 (n = 60)`.
+
+    Of few broadcasts, or of nobody knows how many, it is the median and the maximum: `166 / max 167 (n = 2)`.
+    """
+    if found.p50 is None:
+        return UNKNOWN
+    enough = found.p98 is not None and (found.count or 0) >= SPREAD_TAIL
+    tail = f"p98 {bare_ms(found.p98)}" if enough else f"max {bare_ms(found.max)}"
+    of = "" if found.count is None else f" (n = {found.count:,})"
+    return f"{bare_ms(found.p50)} / {tail}{of}"
 
 
 def number(value: float | None) -> str:

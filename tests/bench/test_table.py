@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from bench import table
-from bench.result import Generator, Latency, Result, Summary
+from bench.result import Generator, Latency, Result, Spread, Summary
 from bench.wording import UNKNOWN
 from tests.bench.synthetic import architecture_result, comparison
 
@@ -91,3 +91,18 @@ def test_a_result_that_did_not_count_what_was_due_is_not_blamed_for_it() -> None
     (row,) = (line for line in found.splitlines() if "Requests answered" in line)
     assert UNKNOWN in row
     assert "geo-i: Requests" not in found
+
+
+@pytest.mark.parametrize(
+    ("spread", "text"),
+    [
+        (Spread(166.2, 170.4, 190.0, 60), "166 / p98 170 (n = 60)"),
+        (Spread(166.2, None, 166.9, 2), "166 / max 167 (n = 2)"),
+        (Spread(166.2, 166.9, 166.9), "166 / max 167"),
+        (Spread(None, None, None, 0), UNKNOWN),
+    ],
+)
+def test_a_spread_of_few_broadcasts_shows_no_98th_percentile(spread: Spread, text: str) -> None:
+    found = shown(Result(1, {"a": replace(architecture_result("geo-i"), broadcast_spread_ms=spread)}))
+    (row,) = (line for line in found.splitlines() if "Spread" in line)
+    assert row.rstrip().endswith(text)
