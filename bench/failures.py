@@ -28,9 +28,10 @@ _ANSWERS: Final = ("error:", "reply:", "dropped:")
 def failures(result: Result) -> list[str]:
     """Why a comparison counts as failed, a line per reason; empty when it does not.
 
-    A user could not connect or was lost, no prediction was acknowledged, requests were not answered as they
-    asked or broadcasts were missed beyond the odd one, or a ledger does not add up. Of the control beside
-    the service itself only the ledger counts: that its users suffer is what it is there to show.
+    A run is missing, a user could not connect or was lost, no prediction was acknowledged, requests were not
+    answered as they asked or broadcasts were missed beyond the odd one, or a ledger does not add up. Of the
+    control beside the service itself only the ledger counts: that its users suffer is what it is there to
+    show.
     """
     reasons = [
         reason
@@ -41,7 +42,7 @@ def failures(result: Result) -> list[str]:
     control = [
         reason for name, found in result.blocking.items() for reason in _ledger(f"{name} (blocking)", found)
     ]
-    return reasons + control
+    return [f"{name} was not run" for name in result.missing] + reasons + control
 
 
 def _users(name: str, found: ArchitectureResult) -> Iterator[str]:

@@ -221,12 +221,15 @@ class Result(Struct, frozen=True):
     """A comparison.
 
     `architectures` holds the runs of the requested data path; with both, `blocking` holds the control's.
+    `missing` names the runs that were asked for and are not there (yet): the comparison goes on, or it was
+    interrupted or failed.
     """
 
     schema: int
     architectures: dict[str, ArchitectureResult]
     run: Run | None = None
     blocking: dict[str, ArchitectureResult] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
 
 
 def encode(result: Result) -> bytes:

@@ -12,7 +12,7 @@ from rich.text import Text
 from bench.answers import TITLES, answers
 from bench.checks import asked, checks
 from bench.result import LATENCIES, ArchitectureResult, Range, Result
-from bench.wording import UNKNOWN, bare_ms, dollars, number, spread
+from bench.wording import UNKNOWN, bare_ms, dollars, listing, number, spread
 
 _METERS = {"crum": "CRUM", "spm": "SPM", "slm": "SLM (10¹²)", "sec": "SEC"}
 
@@ -23,6 +23,9 @@ def show(result: Result, console: Console) -> None:
     console.print()
     if result.blocking:
         console.print(comparison(result.blocking, "The control: blocking database calls"))
+        console.print()
+    if result.missing:
+        console.print(Text(f"Incomplete: {listing(result.missing)} not run.", "bold red"))
         console.print()
     for answer in answers(result):
         console.print(Text(answer.headline, style="bold"))

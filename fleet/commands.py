@@ -16,7 +16,7 @@ import boto3
 import typer
 from rich.markup import escape
 
-from bench import html, result, stored, table
+from bench import html, stored, table
 from bench.bar import Bar, bars
 from bench.errors import BenchError
 from bench.failures import failures
@@ -93,7 +93,7 @@ def run_command(
             found = run(what, Edges(client, Ssm(client)), Telling(bar.step, bar.progress))
             bar.done()
         compared = comparison.joined(path, stack, found, told)
-        path.write_bytes(result.encode(compared) + b"\n")
+        stored.save(compared, path)
         html.write(compared, out / "report.html")
     table.show(compared, OUT)
     ERR.print(f"Report: {out / 'report.html'}", markup=False, highlight=False, soft_wrap=True)

@@ -59,6 +59,10 @@ def test_a_comparison_fails_for_users_and_for_money_and_the_control_for_money_on
     assert all(reason.startswith(start) for reason, start in zip(reasons, said, strict=True))
 
 
+def test_a_comparison_of_which_runs_are_missing_does_not_hold() -> None:
+    assert failures(Result(1, {"a": FINE}, missing=["b (async)"])) == ["b (async) was not run"]
+
+
 def requests(answered: int, due: int) -> ArchitectureResult:
     """A run in which so many of the reads and predictions that were due succeeded."""
     reads = Latency(Summary(due), {}, due=due - 10, answered=due - 10)

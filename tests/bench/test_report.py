@@ -166,6 +166,13 @@ def test_every_region_has_its_median_and_its_floor() -> None:
     assert "931 929" in found
 
 
+def test_a_comparison_that_was_cut_short_says_first_what_is_missing() -> None:
+    cut = replace(comparison(), missing=["geo-i (blocking)", "geo-ii (blocking)"])
+    first = page(cut).text.split("The figures")[0]
+    assert "Incomplete. Not run: geo-i (blocking) and geo-ii (blocking)." in first
+    assert "Incomplete" not in page(comparison()).text
+
+
 def test_a_run_that_cannot_be_trusted_says_so_first() -> None:
     runs = dict(comparison().architectures)
     runs["geo-i"] = replace(runs["geo-i"], ledger=replace(runs["geo-i"].ledger, missing=3, balanced=False))
