@@ -65,6 +65,7 @@ def render(result: Result) -> str:
             threshold=f"{THRESHOLD:.0%}",
             noise_ms=f"{NOISE_MS:g}",
             tail_count=TAIL_COUNT,
+            typical=view.typical_pairs,
             overview=view.overview(result.architectures, series),
             distributions=view.distributions(result.architectures, series),
             by_region=view.by_region(result),

@@ -277,12 +277,14 @@ def test_each_failing_says_which_and_how_much() -> None:
         users=Users(2400, 2390, 10, 3),
         broadcasts=replace(run.broadcasts, missed=7),
         errors={"4001": 2, "timeout": 1},
+        latency_ms={**run.latency_ms, "read": replace(run.latency_ms["read"], due=9, answered=8)},
         ledger=replace(run.ledger, missing=4, balanced=False),
         generator=replace(run.generator, saturated=True, reasons=["lag above 50 ms"]),
     )
     found = {check.name: check for check in checks(run)}
     assert not any(check.ok for check in found.values())
     assert "10 failed, 3 lost" in found["Users"].text
+    assert "8 of the 9 that were due answered" in found["Requests"].text
     assert "7 missed" in found["Broadcasts"].text
     assert "3 errors (4001: 2, timeout: 1)" in found["Errors"].text
     assert "4 missing, does not balance" in found["Ledger"].text

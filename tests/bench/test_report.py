@@ -159,6 +159,20 @@ def test_there_is_a_polygon_per_architecture_and_meter() -> None:
     assert page(comparison()).count("path", "area") == 4 * 3
 
 
+def test_medians_are_the_mean_of_the_regions_everywhere() -> None:
+    run = architecture_result("baseline")
+    regions = {"eu-west-1": Summary(2, p50=100.0), "us-east-1": Summary(3, p50=146.8)}
+    read = Latency(Summary(5, p50=8888.0, p98=4567.8), regions)
+    made = replace(run, latency_ms={"read": read}, curves={})
+    found = page(Result(1, {"baseline": made}, RUN, {"baseline": made}))
+    labels = " ".join(attributes.get("aria-label") or "" for _, attributes in found.elements)
+    assert found.text.count("123 / 4,568") == 2
+    assert "Reads baseline 123 ms and 4,568 ms" in labels
+    assert "Reads baseline, blocking 123 ms and 4,568 ms" in labels
+    assert "8,888" not in found.text + labels
+    assert "A dot is the mean of the regions' medians" in found.text
+
+
 def test_every_region_has_its_median_and_its_floor() -> None:
     found = page(comparison()).text.split("Region by region")[1]
     for region in REGIONS:

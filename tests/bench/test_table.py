@@ -23,7 +23,7 @@ def shown(result: Result, width: int = 120) -> str:
 @pytest.mark.parametrize(
     "row",
     [
-        *("Users connected", "Handshakes", "Reads", "Predictions", "Broadcasts p50", "Spread", "missed"),
+        *("Users connected", "Handshakes", "Reads", "Predictions", "Broadcasts median", "Spread", "missed"),
         *("Ledger", "CRUM", "SPM", "SLM", "SEC", "ESS", "ESR", "Cost per hour"),
     ],
 )
@@ -39,11 +39,13 @@ def test_the_control_has_a_table_of_its_own_and_the_answers_come_last() -> None:
     )
 
 
-def test_figures_are_medians_and_98th_percentiles() -> None:
+def test_figures_are_the_mean_of_the_regions_medians_and_the_98th_percentile_of_all_users() -> None:
     run = architecture_result("baseline")
-    read = replace(run.latency_ms["read"], all=Summary(5, p50=123.4, p98=4567.8))
+    regions = {"eu-west-1": Summary(2, p50=100.0), "us-east-1": Summary(3, p50=146.8)}
+    read = Latency(Summary(5, p50=999.0, p98=4567.8), regions)
     found = shown(Result(1, {"baseline": replace(run, latency_ms={"read": read})}))
     assert "123 / 4,568" in found
+    assert "Medians are the mean of the regions' medians" in " ".join(found.split())
 
 
 def test_what_is_not_known_is_a_dash() -> None:
