@@ -10,7 +10,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from bench import published, stored, view, wording, worldmap
+from bench import costs, published, stored, view, wording, worldmap
 from bench.answers import NOISE_MS, TAIL_COUNT, THRESHOLD, answers, reference
 from bench.checks import checks
 from bench.places import name_of
@@ -65,6 +65,7 @@ def render(result: Result) -> str:
             threshold=f"{THRESHOLD:.0%}",
             noise_ms=f"{NOISE_MS:g}",
             tail_count=TAIL_COUNT,
+            cost_basis=costs.basis(result.architectures),
             typical=view.typical_pairs,
             overview=view.overview(result.architectures, series),
             distributions=view.distributions(result.architectures, series),

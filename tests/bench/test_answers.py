@@ -266,6 +266,15 @@ def test_the_cost_is_compared() -> None:
     assert "geo-i $6.93, 2.8 times as much" in text(found)
 
 
+def test_the_cost_says_what_it_rests_on() -> None:
+    dated = "prices of 2015-11-09, without data transfer"
+    notes = {"baseline": [dated], "geo-i": [dated, "m3.medium estimated as 0.25 of m3.xlarge"]}
+    runs = {name: replace(architecture_result(name), cost_notes=found) for name, found in notes.items()}
+    assert by_quantity(Result(1, runs))["cost"].detail == (
+        "Prices of 2015-11-09, without data transfer. geo-i: m3.medium estimated as 0.25 of m3.xlarge."
+    )
+
+
 def test_a_good_run_passes_every_check() -> None:
     assert all(check.ok for check in checks(architecture_result("geo-i")))
 

@@ -173,6 +173,17 @@ def test_medians_are_the_mean_of_the_regions_everywhere() -> None:
     assert "A dot is the mean of the regions' medians" in found.text
 
 
+def test_what_the_cost_rests_on_stands_under_the_figures() -> None:
+    run = replace(architecture_result("geo-i"), cost_notes=["prices of 2015-11-09", "m3.medium estimated"])
+    figures = page(Result(1, {"geo-i": run}, RUN)).text.split("The figures")[1]
+    assert "disks, monitoring and DNS. Prices of 2015-11-09 ; m3.medium estimated." in figures
+
+
+def test_the_lab_says_that_each_architecture_was_run_once() -> None:
+    limits = page(comparison()).text.split("What the lab does not model")[1]
+    assert "Each architecture was run once, one after the other" in limits
+
+
 def test_every_region_has_its_median_and_its_floor() -> None:
     found = page(comparison()).text.split("Region by region")[1]
     for region in REGIONS:
