@@ -29,7 +29,8 @@ class Bar:
 def ranges(groups: Sequence[tuple[str, Sequence[Bar]]], title: str) -> Markup:
     """Per group and series a dot at the median and a line to the 98th percentile, on one logarithmic axis."""
     longest = max((len(bar.name) for _, bars in groups for bar in bars), default=0)
-    left, right, width, row, gap, top = 140 + 7 * longest, 130, 960, 21, 16, 26
+    figures = max((len(_both(bar)) for _, bars in groups for bar in bars), default=0)
+    left, right, width, row, gap, top = 140 + 7 * longest, max(130, 20 + 7 * figures), 960, 21, 16, 26
     height = top + sum(len(bars) * row + gap for _, bars in groups) + 8
     values = [v for _, bars in groups for bar in bars for v in (bar.median, bar.p98) if v is not None]
     axis = LogAxis.over(values, left, width - right)
@@ -57,12 +58,15 @@ def ranges(groups: Sequence[tuple[str, Sequence[Bar]]], title: str) -> Markup:
                 line(drawn, axis.at(bar.median), middle, end, middle, f"range s{bar.series}")
                 line(drawn, end, middle - 5, end, middle + 5, f"cap s{bar.series}")
                 add(drawn, "circle", f"dot f{bar.series}", cx=axis.at(bar.median), cy=middle, r=5.5)
-            both = f"{ms(bar.median)} / {ms(bar.p98)}" if bar.median is not None else "not measured"
-            label(root, width - right + 12, middle + 4, both, "value")
+            label(root, width - right + 12, middle + 4, _both(bar), "value")
             y += row
         y += gap
         line(root, 0, y - gap / 2, width, y - gap / 2, "rule")
     return markup(root)
+
+
+def _both(bar: Bar) -> str:
+    return f"{ms(bar.median)} / {ms(bar.p98)}" if bar.median is not None else "not measured"
 
 
 def distributions(curves: Mapping[str, Curve], series: Mapping[str, int], title: str) -> Markup:

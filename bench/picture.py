@@ -18,6 +18,8 @@ from bench.wording import listing, ms
 COLOURS: Final = ("#6b7785", "#d97706", "#0e8a8f", "#7c4dbe", "#b83269", "#4d7c0f")
 _INK, _SOFT, _GRID, _BAD = "#1c2127", "#5b6570", "#e6e3dd", "#c2261c"
 _DPI: Final = 150
+_ROOM: Final = 15
+"""How many characters of the figures there is room for at their full size."""
 
 
 def summary_png(result: Result, path: Path) -> None:
@@ -97,7 +99,7 @@ def _row(
         y,
         figures,
         transform=axes.get_yaxis_transform(),
-        fontsize=9,
+        fontsize=min(9, 9 * _ROOM / len(figures)),
         color=_BAD if kind else _INK,
         va="center",
     )

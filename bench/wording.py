@@ -11,13 +11,15 @@ UNKNOWN: Final = "\N{EN DASH}"
 
 
 def ms(value: float | None) -> str:
-    """Milliseconds with their unit: `4.2 ms`, `163 ms`, `21.4 s`, `12.5 min`."""
+    """Milliseconds with their unit, from a second on in seconds: `4.2 ms`, `163 ms`, `2.16 s`, `12.5 min`."""
     if value is None:
         return UNKNOWN
     if value >= 600_000:
         return f"{value / 60_000:,.1f} min"
     if value >= 10_000:
         return f"{value / 1000:,.1f} s"
+    if value >= 999.5:
+        return f"{value / 1000:.2f} s"
     return f"{value:.1f} ms" if abs(value) < 10 else f"{value:,.0f} ms"
 
 
