@@ -178,7 +178,11 @@ class RegionFacts(Struct, frozen=True):
 
 
 class ArchitectureResult(Struct, frozen=True):
-    """All that one run of one architecture measured."""
+    """All that one run of one architecture measured.
+
+    `run` says what was run where the runs of a comparison were started one by one, as on AWS; null where the
+    comparison's own `run` is that of all.
+    """
 
     users: Users
     latency_ms: dict[str, Latency]
@@ -196,12 +200,15 @@ class ArchitectureResult(Struct, frozen=True):
     roles: dict[str, RoleUsage] = field(default_factory=dict)
     regions: dict[str, RegionFacts] = field(default_factory=dict)
     meter_inputs: dict[str, object] = field(default_factory=dict)
+    run: Run | None = None
 
 
 class Run(Struct, frozen=True):
     """What was run: the load, the delays between regions, when, on what machine and in which world.
 
-    `matrix` is the name of the round trips that the lab emulates, or `AWS` where they are AWS's own.
+    `matrix` is the name of the round trips that the lab emulates, or `AWS` where they are AWS's own. `seed`
+    fixes what users do, `prices` is the date of those that the cost is of; null and empty where they were
+    not kept.
     """
 
     users: int
@@ -215,6 +222,8 @@ class Run(Struct, frozen=True):
     version: str
     command: str
     world: Literal["lab", "aws"] = "lab"
+    seed: int | None = None
+    prices: str = ""
 
 
 class Result(Struct, frozen=True):
@@ -222,7 +231,7 @@ class Result(Struct, frozen=True):
 
     `architectures` holds the runs of the requested data path; with both, `blocking` holds the control's.
     `missing` names the runs that were asked for and are not there (yet): the comparison goes on, or it was
-    interrupted or failed.
+    interrupted or failed. Where runs were started one by one, `run` is the first one's.
     """
 
     schema: int

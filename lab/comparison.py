@@ -138,6 +138,8 @@ def _result(
             machine=machine(),
             version=version("isochrone"),
             command=comparison.command,
+            seed=comparison.seed,
+            prices=comparison.prices.as_of,
         ),
     )
 

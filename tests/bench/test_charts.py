@@ -62,7 +62,7 @@ def test_the_figures_beside_a_chart_are_not_cut_off(values: tuple[float, float])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_what_it_stands_on(scheme: str) -> None:
     light, dark = (Path(html.__file__).parent / "templates/report.css").read_text().split("@media", 2)[:2]
-    found = dict(re.findall(r"--([\w-]+): ([^;]+);", light))
+    found: dict[str, str] = dict(re.findall(r"--([\w-]+): ([^;]+);", light))
     if scheme == "dark":
         found |= dict(re.findall(r"--([\w-]+): ([^;]+);", dark))
     colours = {name: found.get(value[6:-1], value) for name, value in found.items()}
