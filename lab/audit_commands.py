@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lab import lab, states
+from lab import hosts, lab, states
 from lab.errors import LabError
 from lab.roles import service
 from lab.terminal import Name, Root, reported
@@ -30,6 +30,7 @@ def dump(
 ) -> None:
     """Print the audit log as lines of JSON, complete at this moment."""
     with reported():
+        hosts.check_root()
         state = states.read(name, root)
         if state is None:
             raise LabError(f"there is no lab {name}: bring one up with `isochrone lab up geo-ii`")

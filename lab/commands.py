@@ -13,7 +13,7 @@ from rich.table import Table
 from infra.regions import REGIONS, matrix
 from infra.stackfile import load
 from infra.terminal import ERR, OUT, STACKS
-from lab import client, lab, processes, states, world
+from lab import client, hosts, lab, processes, states, world
 from lab.errors import LabError, LabInUseError
 from lab.site import DataPath
 from lab.states import State
@@ -118,6 +118,7 @@ def connect(
 ) -> None:
     """Be a user in a region: send what is typed (JSON), print what comes, with the time that it took."""
     with reported():
+        hosts.check_root()
         state = states.read(name, root)
         if state is None:
             raise LabError(f"there is no lab {name}: bring one up with `isochrone lab up geo-ii`")

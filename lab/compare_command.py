@@ -20,7 +20,7 @@ from infra.prices import prices_2015
 from infra.regions import matrix as matrix_named
 from infra.stackfile import load
 from infra.terminal import ERR, OUT, STACKS
-from lab import comparison, lab
+from lab import comparison, hosts, lab
 from lab.comparison import Comparison, DataPaths
 from lab.experiment import Experiment
 from lab.terminal import Name, Root, Stacks, reported, terminable
@@ -56,6 +56,8 @@ def compare(
     stacks: Stacks = STACKS,
 ) -> None:
     """Run architectures one after the other under the same load, and say which is better at what."""
+    with reported():
+        hosts.check_root()
     with reported(status=2):
         plan = Comparison(
             architectures=[load(stack, stacks) for stack in dict.fromkeys(architectures or ARCHITECTURES)],

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from lab import files, locks, world
 from lab.errors import LabError, LabInUseError
+from lab.hosts import check_root
 from lab.topology import Topology
 
 _FILE: Final = "lab.json"
@@ -86,9 +87,11 @@ def destroy(name: str, root: Path, *, force: bool = False) -> None:
         force: take it from a process that uses it, such as a comparison.
 
     Raises:
+        MachineError: when this process is not root's.
         LabInUseError: when a running process uses it.
         LabError: when something of it cannot be ended or removed.
     """
+    check_root()
     with ExitStack() as stack:
         if not force:
             try:

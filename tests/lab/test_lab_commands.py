@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from isochrone import app
 from lab import commands, world
 from lab.errors import LabError, LabInUseError, MachineError
 from lab.states import destroy
@@ -88,6 +90,27 @@ def test_up_leaves_it_running_and_down_takes_it_away_from_another_process(root: 
         assert_nothing_is_left(name, root)
     finally:
         destroy(name, root)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["lab up geo-ii", "lab down", "lab connect sa-east-1", "compare", "faults run", "verify consistency"],
+)
+def test_who_is_not_root_is_told_to_use_sudo(
+    command: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.chdir(tmp_path)
+    stacks = (
+        []
+        if command.rsplit(maxsplit=1)[-1] in ("down", "sa-east-1", "consistency")
+        else ["--stacks", str(PROJECT)]
+    )
+    options = ["--name", "tnone", "--state-dir", str(root), *stacks]
+    result = CliRunner().invoke(app, [*command.split(), *options])
+    assert result.exit_code in (1, 2)
+    assert "run the same command with sudo" in " ".join(result.output.split())
+    assert "Traceback" not in result.output
 
 
 def test_down_leaves_a_lab_to_the_command_that_uses_it_unless_it_is_told_to_take_it(
