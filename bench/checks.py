@@ -59,8 +59,11 @@ def _broadcasts(run: ArchitectureResult) -> Check:
     found = run.broadcasts
     missed = f"{found.missed:,} missed" if found.missed else "none missed"
     twice = f", {found.duplicate:,} twice" if found.duplicate else ""
+    early = f", {found.early:,} before they were published: the clocks differ" if found.early else ""
     return Check(
-        "Broadcasts", not (found.missed or found.duplicate), f"{found.received:,} received, {missed}{twice}"
+        "Broadcasts",
+        not (found.missed or found.duplicate),
+        f"{found.received:,} received, {missed}{twice}{early}",
     )
 
 

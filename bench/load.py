@@ -93,6 +93,7 @@ def combine(outcomes: Sequence[Outcome], ramp_s: float, generator: Generator) ->
             received=sum(outcome.received for outcome in outcomes),
             missed=sum(outcome.missed for outcome in outcomes) + tails,
             duplicate=sum(outcome.duplicate for outcome in outcomes),
+            early=sum(outcome.early for outcome in outcomes),
         ),
         spread=_spread(counted),
         errors=dict(sorted(errors.items())),

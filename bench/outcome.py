@@ -65,6 +65,7 @@ class Outcome(Struct, frozen=True):
         cpu_s: the worker's own CPU time.
         due: by quantity, how many handshakes, reads and predictions fell due.
         answered: by quantity, how many of them succeeded.
+        early: broadcasts that were received before they were published, by the clocks of the two.
     """
 
     region: str
@@ -90,6 +91,7 @@ class Outcome(Struct, frozen=True):
     cpu_s: float
     due: dict[str, int] = field(default_factory=dict)
     answered: dict[str, int] = field(default_factory=dict)
+    early: int = 0
 
 
 def write(outcome: Outcome, path: Path) -> None:

@@ -72,11 +72,16 @@ class Users(Struct, frozen=True):
 
 
 class Broadcasts(Struct, frozen=True):
-    """Deliveries over all users; `missed` counts the gaps in each user's offsets, `duplicate` the repeats."""
+    """Deliveries over all users; `missed` counts the gaps in each user's offsets, `duplicate` the repeats.
+
+    `early` are those that were received before they were published by the clocks of the two: they count with
+    a latency of 0, and the others are as wrong as the clocks.
+    """
 
     received: int
     missed: int
     duplicate: int
+    early: int = 0
 
 
 class Spread(Struct, frozen=True):

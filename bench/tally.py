@@ -40,6 +40,7 @@ class Tally:
         self.received = 0
         self.missed = 0
         self.duplicate = 0
+        self.early = 0
         self.outstanding = 0
         self.settled_us = 0
         self.until_us = sys.maxsize
@@ -62,6 +63,7 @@ class Tally:
     def broadcast(self, pool: str, epoch: int, offset: int, published_us: int, now_us: int) -> None:
         """A user received a broadcast."""
         self.received += 1
+        self.early += now_us < published_us
         self.latency["broadcast"].record(now_us - published_us)
         stream = self._streams.get((pool, epoch, offset))
         if stream is None:
@@ -105,6 +107,7 @@ class Tally:
             received=self.received,
             missed=self.missed,
             duplicate=self.duplicate,
+            early=self.early,
             latency={quantity: histogram.state() for quantity, histogram in self.latency.items()},
             lag=self.lag.state(),
             errors=dict(sorted(self.errors.items())),

@@ -279,6 +279,13 @@ def test_a_good_run_passes_every_check() -> None:
     assert all(check.ok for check in checks(architecture_result("geo-i")))
 
 
+def test_broadcasts_before_their_time_are_told_and_not_blamed_on_the_architecture() -> None:
+    run = architecture_result("geo-i")
+    found = {c.name: c for c in checks(replace(run, broadcasts=replace(run.broadcasts, early=12)))}
+    assert found["Broadcasts"].ok
+    assert "12 before they were published: the clocks differ" in found["Broadcasts"].text
+
+
 def test_each_failing_says_which_and_how_much() -> None:
     run = architecture_result("geo-i")
     run = replace(

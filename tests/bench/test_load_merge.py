@@ -114,10 +114,11 @@ def test_counts_errors_and_predictions_are_those_of_all_workers() -> None:
         errors={"close:1006": 1, "error:5030": 2},
         acknowledged=[("u", "1", "winner", 0, 5)],
     )
-    two = outcome("two", lost=2, requests=6, received=8, duplicate=3, errors={"error:5030": 1})
+    two = outcome("two", lost=2, requests=6, received=8, duplicate=3, early=4, errors={"error:5030": 1})
     load = combine([one, two], ramp_s=3, generator=FINE)
     assert (load.users.requested, load.users.connected, load.users.failed, load.users.lost) == (20, 19, 1, 2)
     assert (load.broadcasts.received, load.broadcasts.missed, load.broadcasts.duplicate) == (15, 1, 3)
+    assert load.broadcasts.early == 4
     assert load.errors == {"close:1006": 1, "error:5030": 3}
     assert load.requests == 11
     assert load.acknowledged == [("u", "1", "winner", 0, 5)]

@@ -296,6 +296,31 @@ def test_a_file_that_is_no_result_is_said_to_be_none(
     assert not (tmp_path / "report.html").exists()
 
 
+def test_figures_that_nobody_measured_are_refused(tmp_path: Path) -> None:
+    run = architecture_result("geo-i")
+    read = replace(run.latency_ms["read"], all=replace(run.latency_ms["read"].all, p50=1.7e308))
+    file = tmp_path / "result.json"
+    file.write_bytes(encode(Result(1, {"geo-i": replace(run, latency_ms={"read": read})})))
+    result = CliRunner().invoke(app, ["report", str(file)])
+    assert result.exit_code == 2
+    assert "1.7e+308 cannot have been measured" in result.stderr
+    assert isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize("option", ["--out", "--picture"])
+def test_an_empty_name_is_no_place_to_write_to(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "result.json"
+    file.write_bytes(encode(comparison()))
+    result = CliRunner().invoke(app, ["report", str(file), option, ""])
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr
+    assert isinstance(result.exception, SystemExit)
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_a_page_that_cannot_be_written_is_said_to_be_so(tmp_path: Path) -> None:
     file = tmp_path / "result.json"
     file.write_bytes(encode(comparison()))

@@ -76,6 +76,15 @@ def test_an_answer_that_comes_when_the_user_has_left_is_no_error_and_no_receipt(
     assert session.tally.received == 0
 
 
+def test_a_broadcast_that_is_there_before_it_was_published_counts_as_nothing_and_apart() -> None:
+    session = Session()
+    for offset, ahead_us in ((1, 5_000_000), (2, -5_000)):
+        published_us = time.time_ns() // 1000 + ahead_us
+        session.hear(protocol.Distribution("match-1", "winner", 1, offset, published_us, [], 0))
+    assert (session.tally.received, session.tally.early) == (2, 1)
+    assert session.tally.latency["broadcast"].summary().min == 0
+
+
 def test_an_answer_to_nothing_that_was_asked_is_an_error_while_the_user_is_there() -> None:
     session = Session()
     session.hear(placed(17))
