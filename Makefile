@@ -16,7 +16,7 @@ help:
 	@echo "make image   build the machine image (root, about 1 minute)"
 	@echo "make test-image  build it, boot it in each role and look at it from outside (root, about 9 minutes)"
 	@echo "make check   formatting, lint, types, import rules"
-	@echo "make clean   end a running lab and remove what was built"
+	@echo "make clean   end a running lab and remove what was built (not while a command uses one)"
 
 $(ENV): .ci/install uv.lock pyproject.toml service/pyproject.toml
 	@.ci/install
@@ -60,5 +60,5 @@ check: $(ENV)
 	.venv/bin/lint-imports
 
 clean:
-	@if [ -x .venv/bin/isochrone ]; then .venv/bin/isochrone lab down; .venv/bin/isochrone lab down --name faults; .venv/bin/isochrone lab down --name soak; fi
+	@if [ -x .venv/bin/isochrone ]; then .venv/bin/isochrone lab down && .venv/bin/isochrone lab down --name faults && .venv/bin/isochrone lab down --name soak; fi
 	rm -rf .venv .tools out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

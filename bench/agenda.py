@@ -35,6 +35,13 @@ class Agenda:
         """Begin; needs a running event loop."""
         self._turn()
 
+    def finish(self) -> None:
+        """Perform what is due and was not come to yet, and no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._turn()
+        self.stop()
+
     def stop(self) -> None:
         """Perform no more."""
         self._next = None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Final, Literal
 
-from bench import floors
+from bench import costs, floors
 from bench.places import name_of
 from bench.result import LATENCIES, ArchitectureResult, Result, Summary
 from bench.wording import dollars, listing, ms, times
@@ -378,4 +378,5 @@ def cost_answer(result: Result) -> Answer | None:
     headline = f"Cost: {dollars(base)} an hour"
     if dearest != name:
         headline = f"Cost: up to {dollars(result.architectures[dearest].cost_per_hour)} an hour"
-    return Answer("cost", headline, (f"An hour costs: {'; '.join(parts)}.",))
+    detail = " ".join(costs.basis(result.architectures))
+    return Answer("cost", headline, (f"An hour costs: {'; '.join(parts)}.",), detail)

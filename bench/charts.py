@@ -18,29 +18,32 @@ _CURVE_POINTS: Final = 160
 
 @dataclass(frozen=True)
 class Bar:
-    """One line of `ranges`: from the median to the 98th percentile, in milliseconds."""
+    """One line of `ranges`: from the mean of the regions' medians to the 98th percentile (ms)."""
 
     name: str
     series: int
-    p50: float | None
+    median: float | None
     p98: float | None
 
 
 def ranges(groups: Sequence[tuple[str, Sequence[Bar]]], title: str) -> Markup:
     """Per group and series a dot at the median and a line to the 98th percentile, on one logarithmic axis."""
     longest = max((len(bar.name) for _, bars in groups for bar in bars), default=0)
-    left, right, width, row, gap, top = 140 + 7 * longest, 130, 960, 21, 16, 26
+    figures = max((len(_both(bar)) for _, bars in groups for bar in bars), default=0)
+    left, right, width, row, gap, top = 140 + 7 * longest, max(130, 20 + 7 * figures), 960, 21, 16, 26
     height = top + sum(len(bars) * row + gap for _, bars in groups) + 8
-    values = [v for _, bars in groups for bar in bars for v in (bar.p50, bar.p98) if v is not None]
+    values = [v for _, bars in groups for bar in bars for v in (bar.median, bar.p98) if v is not None]
     axis = LogAxis.over(values, left, width - right)
     said = "; ".join(
-        f"{name} {bar.name} {ms(bar.p50)} and {ms(bar.p98)}" for name, bars in groups for bar in bars
+        f"{name} {bar.name} {ms(bar.median)} and {ms(bar.p98)}" for name, bars in groups for bar in bars
     )
-    root = picture(width, height, title, f"Median and 98th percentile: {said}")
+    root = picture(
+        width, height, title, f"Mean of the regions' medians and 98th percentile over all users: {said}"
+    )
     for value in axis.ticks():
         line(root, axis.at(value), top - 6, axis.at(value), height - 8, "grid")
         label(root, axis.at(value), top - 11, tick_text(value), "tick", "middle")
-    label(root, width - right + 12, top - 11, "p50 / p98", "tick")
+    label(root, width - right + 12, top - 11, "median / p98", "tick")
     label(root, left - 12, top - 11, "ms, logarithmic", "tick", "end")
     y: float = top
     for name, bars in groups:
@@ -48,19 +51,22 @@ def ranges(groups: Sequence[tuple[str, Sequence[Bar]]], title: str) -> Markup:
         for bar in bars:
             middle = y + row / 2
             label(root, left - 12, middle + 4, bar.name, f"label t{bar.series}", "end")
-            if bar.p50 is not None:
+            if bar.median is not None:
                 drawn = add(root, "g")
-                hint(drawn, f"{name}, {bar.name}: median {ms(bar.p50)}, 98th percentile {ms(bar.p98)}")
-                end = axis.at(bar.p98 if bar.p98 is not None else bar.p50)
-                line(drawn, axis.at(bar.p50), middle, end, middle, f"range s{bar.series}")
+                hint(drawn, f"{name}, {bar.name}: median {ms(bar.median)}, 98th percentile {ms(bar.p98)}")
+                end = axis.at(bar.p98 if bar.p98 is not None else bar.median)
+                line(drawn, axis.at(bar.median), middle, end, middle, f"range s{bar.series}")
                 line(drawn, end, middle - 5, end, middle + 5, f"cap s{bar.series}")
-                add(drawn, "circle", f"dot f{bar.series}", cx=axis.at(bar.p50), cy=middle, r=5.5)
-            both = f"{ms(bar.p50)} / {ms(bar.p98)}" if bar.p50 is not None else "not measured"
-            label(root, width - right + 12, middle + 4, both, "value")
+                add(drawn, "circle", f"dot f{bar.series}", cx=axis.at(bar.median), cy=middle, r=5.5)
+            label(root, width - right + 12, middle + 4, _both(bar), "value")
             y += row
         y += gap
         line(root, 0, y - gap / 2, width, y - gap / 2, "rule")
     return markup(root)
+
+
+def _both(bar: Bar) -> str:
+    return f"{ms(bar.median)} / {ms(bar.p98)}" if bar.median is not None else "not measured"
 
 
 def distributions(curves: Mapping[str, Curve], series: Mapping[str, int], title: str) -> Markup:

@@ -19,7 +19,7 @@ class Check:
 
 def checks(run: ArchitectureResult) -> list[Check]:
     """The conditions of a trustworthy run, in the order in which they are shown."""
-    return [_users(run), _broadcasts(run), _errors(run), _ledger(run), _generator(run)]
+    return [_users(run), _requests(run), _broadcasts(run), _errors(run), _ledger(run), _generator(run)]
 
 
 def _users(run: ArchitectureResult) -> Check:
@@ -32,12 +32,38 @@ def _users(run: ArchitectureResult) -> Check:
     return Check("Users", ok, text)
 
 
+def asked(run: ArchitectureResult) -> tuple[int, int] | None:
+    """How many reads and predictions were answered, and how many were due; None where nobody counted."""
+    counts = [
+        (latency.answered, latency.due)
+        for quantity in ("read", "prediction")
+        if (latency := run.latency_ms.get(quantity)) and latency.due is not None
+    ]
+    if not counts:
+        return None
+    return sum(answered or 0 for answered, _ in counts), sum(due or 0 for _, due in counts)
+
+
+def _requests(run: ArchitectureResult) -> Check:
+    found = asked(run)
+    if found is None:
+        return Check("Requests", True, "not counted by the version that ran it")
+    answered, due = found
+    text = f"{answered:,} of the {due:,} that were due answered"
+    if answered < due:
+        text += "; what was not enters with its age at the end, a lower bound, unless it was refused"
+    return Check("Requests", answered == due, text)
+
+
 def _broadcasts(run: ArchitectureResult) -> Check:
     found = run.broadcasts
     missed = f"{found.missed:,} missed" if found.missed else "none missed"
     twice = f", {found.duplicate:,} twice" if found.duplicate else ""
+    early = f", {found.early:,} before they were published: the clocks differ" if found.early else ""
     return Check(
-        "Broadcasts", not (found.missed or found.duplicate), f"{found.received:,} received, {missed}{twice}"
+        "Broadcasts",
+        not (found.missed or found.duplicate),
+        f"{found.received:,} received, {missed}{twice}{early}",
     )
 
 

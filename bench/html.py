@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,16 +10,11 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from bench import published, view, wording, worldmap
+from bench import costs, published, stored, view, wording, worldmap
 from bench.answers import NOISE_MS, TAIL_COUNT, THRESHOLD, answers, reference
 from bench.checks import checks
-from bench.errors import BenchError
 from bench.places import name_of
 from bench.result import Result
-
-
-class ReportError(BenchError):
-    """The report cannot be written; the message says why."""
 
 
 def _environment() -> Environment:
@@ -35,6 +29,7 @@ def _environment() -> Environment:
         "ms": wording.ms,
         "bare_ms": wording.bare_ms,
         "number": wording.number,
+        "spread": wording.spread,
         "dollars": wording.dollars,
         "place": name_of,
         "listing": wording.listing,
@@ -70,6 +65,8 @@ def render(result: Result) -> str:
             threshold=f"{THRESHOLD:.0%}",
             noise_ms=f"{NOISE_MS:g}",
             tail_count=TAIL_COUNT,
+            cost_basis=costs.basis(result.architectures),
+            typical=view.typical_pairs,
             overview=view.overview(result.architectures, series),
             distributions=view.distributions(result.architectures, series),
             by_region=view.by_region(result),
@@ -90,17 +87,9 @@ def write(result: Result, path: Path) -> None:
     """Write the report of a comparison to a file, replacing it whole.
 
     Raises:
-        ReportError: the file cannot be written.
+        StoredResultError: the file cannot be written.
     """
-    text = render(result)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        raise ReportError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        draft.unlink(missing_ok=True)
+    stored.replace(path, render(result).encode())
 
 
 def _maps(result: Result) -> Mapping[str, object]:

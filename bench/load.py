@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from bench.histogram import Histogram, merged
 from bench.outcome import Outcome, Prediction, Reception
-from bench.result import LATENCIES, Broadcasts, Curve, Generator, Latency, Spread, Users
+from bench.result import LATENCIES, SPREAD_TAIL, Broadcasts, Curve, Generator, Latency, Spread, Users
 
 Place = tuple[str, int, int]
 """A broadcast's place: pool, epoch, offset."""
@@ -21,8 +21,8 @@ class Load(Struct, frozen=True):
 
     Args:
         users: requested, connected, failed and lost.
-        latency: by quantity of `bench.result.LATENCIES`. Requests without an answer are in it with their age
-            when the user left, which is a lower bound; refused ones are not.
+        latency: by quantity of `bench.result.LATENCIES`. What was due and not done is in it with its age at
+            the end of the run, which is a lower bound; refused requests are not.
         curves: the distribution of each quantity over all users.
         region_curves: the same by region: quantity, then region.
         broadcasts: received, missed and duplicate, over all users, of those published until the end of the
@@ -30,7 +30,6 @@ class Load(Struct, frozen=True):
             skipped, and what a user who stayed had not received at the end though it was published before.
         spread: last minus first reception over all users of all regions, of the broadcasts published after
             the ramp and after everybody had joined, until the end of the load.
-        spread_broadcasts: how many broadcasts that is.
         errors: by code, such as `error:5030`, `close:1006`, `connect:TimeoutError`, `dropped:outstanding`.
         requests: replies received.
         generator: how well the load was generated.
@@ -48,7 +47,6 @@ class Load(Struct, frozen=True):
     region_curves: dict[str, dict[str, Curve]]
     broadcasts: Broadcasts
     spread: Spread
-    spread_broadcasts: int
     errors: dict[str, int]
     requests: int
     generator: Generator
@@ -95,9 +93,9 @@ def combine(outcomes: Sequence[Outcome], ramp_s: float, generator: Generator) ->
             received=sum(outcome.received for outcome in outcomes),
             missed=sum(outcome.missed for outcome in outcomes) + tails,
             duplicate=sum(outcome.duplicate for outcome in outcomes),
+            early=sum(outcome.early for outcome in outcomes),
         ),
         spread=_spread(counted),
-        spread_broadcasts=len(counted),
         errors=dict(sorted(errors.items())),
         requests=sum(outcome.requests for outcome in outcomes),
         generator=generator,
@@ -123,11 +121,20 @@ def _latencies(
         for histogram in by_region.values():
             whole.add(histogram)
         latency[quantity] = Latency(
-            whole.summary(), {region: histogram.summary() for region, histogram in by_region.items()}
+            whole.summary(),
+            {region: histogram.summary() for region, histogram in by_region.items()},
+            due=_count(outcome.due.get(quantity) for outcome in outcomes),
+            answered=_count(outcome.answered.get(quantity) for outcome in outcomes),
         )
         curves[quantity] = whole.curve()
         region_curves[quantity] = {region: histogram.curve() for region, histogram in by_region.items()}
     return latency, curves, region_curves
+
+
+def _count(parts: Iterable[int | None]) -> int | None:
+    """The sum of what was counted; None when nobody counted."""
+    counted = [part for part in parts if part is not None]
+    return sum(counted) if counted else None
 
 
 def _receptions(outcomes: Sequence[Outcome]) -> Iterable[Reception]:
@@ -169,9 +176,14 @@ def _missing_tails(outcomes: Sequence[Outcome], receptions: Sequence[Reception],
 
 def _spread(receptions: Sequence[Reception]) -> Spread:
     if not receptions:
-        return Spread(None, None, None)
+        return Spread(None, None, None, 0)
     spreads = Histogram()
     for reception in receptions:
         spreads.record(reception.last_us - reception.first_us)
     middle_us = median(reception.last_us - reception.first_us for reception in receptions)
-    return Spread(p50=round(middle_us) / 1000, p98=spreads.percentile_ms(98), max=spreads.greatest / 1000)
+    return Spread(
+        p50=round(middle_us) / 1000,
+        p98=spreads.percentile_ms(98) if len(receptions) >= SPREAD_TAIL else None,
+        max=spreads.greatest / 1000,
+        count=len(receptions),
+    )

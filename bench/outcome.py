@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from bench.errors import WorkerError
 from bench.histogram import HistogramState
@@ -63,6 +63,9 @@ class Outcome(Struct, frozen=True):
         unanswered: the predictions that were sent and whose outcome the user does not know.
         complete: whether it ran to the end; otherwise it was interrupted.
         cpu_s: the worker's own CPU time.
+        due: by quantity, how many handshakes, reads and predictions fell due.
+        answered: by quantity, how many of them succeeded.
+        early: broadcasts that were received before they were published, by the clocks of the two.
     """
 
     region: str
@@ -86,6 +89,9 @@ class Outcome(Struct, frozen=True):
     unanswered: list[Prediction]
     complete: bool
     cpu_s: float
+    due: dict[str, int] = field(default_factory=dict)
+    answered: dict[str, int] = field(default_factory=dict)
+    early: int = 0
 
 
 def write(outcome: Outcome, path: Path) -> None:

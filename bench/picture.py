@@ -1,4 +1,4 @@
-"""A comparison as one picture, for a README: median and 98th percentile per quantity and architecture."""
+"""A comparison as one picture, for a README: medians and 98th percentiles per quantity and architecture."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from matplotlib.figure import Figure
 from bench.answers import TITLES
 from bench.result import LATENCIES, ArchitectureResult, Result
 from bench.svg import tick_text
-from bench.view import series
+from bench.view import series, typical_pairs
 from bench.wording import listing, ms
 
 COLOURS: Final = ("#6b7785", "#d97706", "#0e8a8f", "#7c4dbe", "#b83269", "#4d7c0f")
 _INK, _SOFT, _GRID, _BAD = "#1c2127", "#5b6570", "#e6e3dd", "#c2261c"
 _DPI: Final = 150
+_ROOM: Final = 15
+"""How many characters of the figures there is room for at their full size."""
 
 
 def summary_png(result: Result, path: Path) -> None:
@@ -47,8 +49,10 @@ def summary_png(result: Result, path: Path) -> None:
             color=_INK,
             va="center",
         )
-        for name, kind, run in lines:
-            _row(axes, y, run, quantity, name, kind, COLOURS[colours[name] % len(COLOURS)])
+        labels = {(f"{name}, {kind}" if kind else name): run for name, kind, run in lines}
+        pairs = typical_pairs(quantity, labels)
+        for (name, kind, _), (label, pair) in zip(lines, pairs.items(), strict=True):
+            _row(axes, y, pair, label, kind, COLOURS[colours[name] % len(COLOURS)])
             places.append(y)
             y += 1
         y += 0.9
@@ -75,9 +79,8 @@ def _lines(result: Result, quantity: str) -> list[tuple[str, str, ArchitectureRe
 
 
 def _row(
-    axes: Axes, y: float, run: ArchitectureResult, quantity: str, name: str, kind: str, colour: str
+    axes: Axes, y: float, pair: tuple[float | None, float | None], label: str, kind: str, colour: str
 ) -> None:
-    label = f"{name}, {kind}" if kind else name
     axes.text(
         -0.025,
         y,
@@ -89,15 +92,14 @@ def _row(
         va="center",
         parse_math=False,
     )
-    latency = run.latency_ms.get(quantity)
-    p50, p98 = (latency.all.p50, latency.all.p98) if latency else (None, None)
+    p50, p98 = pair
     figures = f"{ms(p50)} / {ms(p98)}" if p50 is not None else "not measured"
     axes.text(
         1.03,
         y,
         figures,
         transform=axes.get_yaxis_transform(),
-        fontsize=9,
+        fontsize=min(9, 9 * _ROOM / len(figures)),
         color=_BAD if kind else _INK,
         va="center",
     )
@@ -129,5 +131,5 @@ def _dress(axes: Axes, height: float) -> None:
 
 def _subtitle(result: Result) -> str:
     run = result.run
-    what = "dot: median; end of the line: 98th percentile; logarithmic axis"
+    what = "dot: mean of the regions' medians; end of the line: 98th percentile; logarithmic"
     return what if run is None else f"{run.users:,} users, delays between regions of {run.matrix}; {what}"

@@ -15,6 +15,12 @@ SCHEMA: Final = 1
 LATENCIES: Final = ("handshake", "read", "prediction", "broadcast")
 """The measured quantities, in the order in which they are shown."""
 
+ASKED: Final = ("handshake", "read", "prediction")
+"""Those of them that a user asks for: of each it is known how many were due and how many succeeded."""
+
+SPREAD_TAIL: Final = 50
+"""A 98th percentile of fewer broadcasts is their maximum by another name."""
+
 
 class Summary(Struct, frozen=True):
     """A latency distribution in milliseconds; all but `count` are null when nothing was counted."""
@@ -43,10 +49,17 @@ class Curve(Struct, frozen=True):
 
 
 class Latency(Struct, frozen=True):
-    """One quantity over all users, and by the users' region."""
+    """One quantity over all users, and by the users' region.
+
+    `due` is how many fell due by the schedule, and `answered` how many of them succeeded; those that were
+    not done by the end of the run are in the distributions with their age then, a lower bound. Both are null
+    for broadcasts, which nobody asks for, and in results of versions that did not count them.
+    """
 
     all: Summary
     by_region: dict[str, Summary]
+    due: int | None = None
+    answered: int | None = None
 
 
 class Users(Struct, frozen=True):
@@ -59,19 +72,29 @@ class Users(Struct, frozen=True):
 
 
 class Broadcasts(Struct, frozen=True):
-    """Deliveries over all users; `missed` counts the gaps in each user's offsets, `duplicate` the repeats."""
+    """Deliveries over all users; `missed` counts the gaps in each user's offsets, `duplicate` the repeats.
+
+    `early` are those that were received before they were published by the clocks of the two: they count with
+    a latency of 0, and the others are as wrong as the clocks.
+    """
 
     received: int
     missed: int
     duplicate: int
+    early: int = 0
 
 
 class Spread(Struct, frozen=True):
-    """Over the broadcasts: last minus first reception of the same broadcast over all users (ms)."""
+    """Over the broadcasts: last minus first reception of the same broadcast over all users (ms).
+
+    `count` is how many broadcasts that is; null in results of versions that did not say. The 98th percentile
+    is null when they are fewer than `SPREAD_TAIL`.
+    """
 
     p50: float | None
     p98: float | None
     max: float | None
+    count: int | None = None
 
 
 class Ledger(Struct, frozen=True):
@@ -160,7 +183,11 @@ class RegionFacts(Struct, frozen=True):
 
 
 class ArchitectureResult(Struct, frozen=True):
-    """All that one run of one architecture measured."""
+    """All that one run of one architecture measured.
+
+    `run` says what was run where the runs of a comparison were started one by one, as on AWS; null where the
+    comparison's own `run` is that of all.
+    """
 
     users: Users
     latency_ms: dict[str, Latency]
@@ -178,12 +205,15 @@ class ArchitectureResult(Struct, frozen=True):
     roles: dict[str, RoleUsage] = field(default_factory=dict)
     regions: dict[str, RegionFacts] = field(default_factory=dict)
     meter_inputs: dict[str, object] = field(default_factory=dict)
+    run: Run | None = None
 
 
 class Run(Struct, frozen=True):
     """What was run: the load, the delays between regions, when, on what machine and in which world.
 
-    `matrix` is the name of the round trips that the lab emulates, or `AWS` where they are AWS's own.
+    `matrix` is the name of the round trips that the lab emulates, or `AWS` where they are AWS's own. `seed`
+    fixes what users do, `prices` is the date of those that the cost is of; null and empty where they were
+    not kept.
     """
 
     users: int
@@ -197,18 +227,23 @@ class Run(Struct, frozen=True):
     version: str
     command: str
     world: Literal["lab", "aws"] = "lab"
+    seed: int | None = None
+    prices: str = ""
 
 
 class Result(Struct, frozen=True):
     """A comparison.
 
     `architectures` holds the runs of the requested data path; with both, `blocking` holds the control's.
+    `missing` names the runs that were asked for and are not there (yet): the comparison goes on, or it was
+    interrupted or failed. Where runs were started one by one, `run` is the first one's.
     """
 
     schema: int
     architectures: dict[str, ArchitectureResult]
     run: Run | None = None
     blocking: dict[str, ArchitectureResult] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
 
 
 def encode(result: Result) -> bytes:

@@ -17,6 +17,7 @@ def picture(width: Number, height: Number, title: str, description: str) -> Elem
     """An empty picture that says to those who do not see it what it shows."""
     root = Element("svg", viewBox=f"0 0 {number(width)} {number(height)}", role="img")
     root.set("aria-label", f"{title}. {description}")
+    root.set("style", f"--drawn: {number(width)}px")
     SubElement(root, "title").text = title
     return root
 

@@ -9,10 +9,15 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from bench.answers import TITLES, answers
-from bench.checks import checks
+from bench.answers import TITLES, answers, typical_ms
+from bench.checks import asked, checks
 from bench.result import LATENCIES, ArchitectureResult, Range, Result
-from bench.wording import bare_ms, dollars, number
+from bench.wording import UNKNOWN, bare_ms, dollars, listing, number, spread
+
+LATENCY_NOTE = (
+    "Medians are the mean of the regions' medians; 98th percentiles are over all users. "
+    "The users' ramp counts, but for the spread."
+)
 
 _METERS = {"crum": "CRUM", "spm": "SPM", "slm": "SLM (10¹²)", "sec": "SEC"}
 
@@ -23,6 +28,11 @@ def show(result: Result, console: Console) -> None:
     console.print()
     if result.blocking:
         console.print(comparison(result.blocking, "The control: blocking database calls"))
+        console.print()
+    console.print(Text(LATENCY_NOTE, style="dim"), soft_wrap=not console.is_terminal)
+    console.print()
+    if result.missing:
+        console.print(Text(f"Incomplete: {listing(result.missing)} not run.", "bold red"))
         console.print()
     for answer in answers(result):
         console.print(Text(answer.headline, style="bold"))
@@ -43,7 +53,10 @@ def _title(result: Result) -> str:
 
 
 def comparison(architectures: Mapping[str, ArchitectureResult], title: str) -> Table:
-    """One column per architecture; latencies in milliseconds, median and 98th percentile."""
+    """One column per architecture.
+
+    Latencies are in milliseconds: the mean of the regions' medians and the 98th percentile over all users.
+    """
     table = Table(title=escape(title), title_justify="left", header_style="bold", show_edge=False)
     table.add_column("", no_wrap=True)
     for name in architectures:
@@ -58,11 +71,11 @@ def comparison(architectures: Mapping[str, ArchitectureResult], title: str) -> T
     row("Users connected", (f"{run.users.connected:,} of {run.users.requested:,}" for run in runs), end=True)
     for quantity in LATENCIES:
         last = quantity == LATENCIES[-1]
-        row(f"{TITLES[quantity]} p50 / p98 ms", (_latency(run, quantity) for run in runs), end=last)
-    row(
-        "Spread of a broadcast p50 / p98 ms",
-        (_pair(run.broadcast_spread_ms.p50, run.broadcast_spread_ms.p98) for run in runs),
-    )
+        typical = typical_ms(quantity, architectures)
+        cells = (_pair(typical[name], _p98(run, quantity)) for name, run in architectures.items())
+        row(f"{TITLES[quantity]} median / p98 ms", cells, end=last)
+    row("Spread of a broadcast ms", (spread(run.broadcast_spread_ms) for run in runs))
+    row("Requests answered, of due", (_good(*_requests(run)) for run in runs))
     row("Broadcasts missed", (_good(f"{run.broadcasts.missed:,}", not run.broadcasts.missed) for run in runs))
     row("Errors", (_good(f"{sum(run.errors.values()):,}", not sum(run.errors.values())) for run in runs))
     row("Ledger", (_good(_ledger(run), run.ledger.balanced) for run in runs))
@@ -82,9 +95,9 @@ def comparison(architectures: Mapping[str, ArchitectureResult], title: str) -> T
     return table
 
 
-def _latency(run: ArchitectureResult, quantity: str) -> str:
+def _p98(run: ArchitectureResult, quantity: str) -> float | None:
     latency = run.latency_ms.get(quantity)
-    return _pair(latency.all.p50, latency.all.p98) if latency else _pair(None, None)
+    return latency.all.p98 if latency else None
 
 
 def _pair(p50: float | None, p98: float | None) -> str:
@@ -99,6 +112,11 @@ def _ledger(run: ArchitectureResult) -> str:
     if run.ledger.balanced:
         return f"{run.ledger.rows:,} rows, balanced"
     return f"{run.ledger.rows:,} rows, {run.ledger.missing:,} missing, {run.ledger.duplicate:,} twice"
+
+
+def _requests(run: ArchitectureResult) -> tuple[str, bool]:
+    counts = asked(run)
+    return (f"{counts[0]:,} of {counts[1]:,}", counts[0] == counts[1]) if counts else (UNKNOWN, True)
 
 
 def _generator(run: ArchitectureResult) -> tuple[str, bool]:

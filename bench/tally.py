@@ -9,7 +9,7 @@ from typing import Final
 from bench.histogram import Histogram
 from bench.outcome import Outcome, Position, Prediction, Reception
 from bench.plan import Plan
-from bench.result import LATENCIES
+from bench.result import ASKED, LATENCIES
 
 
 class Stream:
@@ -31,6 +31,8 @@ class Tally:
         self.latency: Final = {quantity: Histogram() for quantity in LATENCIES}
         self.lag: Final = Histogram()
         self.errors: Final[Counter[str]] = Counter()
+        self.due: Final[Counter[str]] = Counter()
+        self.answered: Final[Counter[str]] = Counter()
         self.opened = 0
         self.failed = 0
         self.lost = 0
@@ -38,6 +40,7 @@ class Tally:
         self.received = 0
         self.missed = 0
         self.duplicate = 0
+        self.early = 0
         self.outstanding = 0
         self.settled_us = 0
         self.until_us = sys.maxsize
@@ -60,6 +63,7 @@ class Tally:
     def broadcast(self, pool: str, epoch: int, offset: int, published_us: int, now_us: int) -> None:
         """A user received a broadcast."""
         self.received += 1
+        self.early += now_us < published_us
         self.latency["broadcast"].record(now_us - published_us)
         stream = self._streams.get((pool, epoch, offset))
         if stream is None:
@@ -103,9 +107,12 @@ class Tally:
             received=self.received,
             missed=self.missed,
             duplicate=self.duplicate,
+            early=self.early,
             latency={quantity: histogram.state() for quantity, histogram in self.latency.items()},
             lag=self.lag.state(),
             errors=dict(sorted(self.errors.items())),
+            due={quantity: self.due[quantity] for quantity in ASKED},
+            answered={quantity: self.answered[quantity] for quantity in ASKED},
             receptions=self.receptions(),
             positions=positions,
             started_us=started_us,

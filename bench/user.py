@@ -76,11 +76,15 @@ class Setting(NamedTuple):
 class User:
     """A user, from connecting to the end.
 
-    A request's latency counts from the intended start of its action. What follows at once from an answer
-    (the list of games after connecting, the list of pools after joining) is intended when that answer
-    arrives; an action that falls due before the connection is open is intended when it opens, since the
-    wait for it is the handshake's. A prediction that falls due before the game is joined is sent when it is
-    joined, and its latency includes that wait.
+    A request's latency counts from when its action was due: an action that falls due before the connection
+    is open, or a prediction before the game is joined, is sent when it can be, and its latency includes that
+    wait. What follows at once from an answer (the list of games after connecting, the list of pools after
+    joining) is due when that answer arrives; where none arrives it is never due, and the wait is that of the
+    handshake or of the joining.
+
+    Whatever was due and not done at the end enters the latencies with its age then, a lower bound: requests
+    without an answer, actions that could not be sent or were dropped, the handshakes of users who never
+    connected, and all that a user was still to do after the connection had failed or was lost.
 
     A refusal (error 4000-4999) is counted and enters no latency. A failure of the server (5000-5999) enters
     with the time that it took, and leaves a prediction with an unknown outcome.
@@ -101,6 +105,7 @@ class User:
         "_scenario",
         "_seed",
         "_tally",
+        "_undone",
     )
 
     def __init__(self, name: str, connection: Callable[[Listener], Connection], setting: Setting) -> None:
@@ -116,6 +121,7 @@ class User:
         self._ended = False
         self._outstanding: dict[int, Sent] = {}
         self._due: list[tuple[str, Action | None, int]] = []
+        self._undone: list[tuple[str, int]] = []
         self._position: tuple[int, int] | None = None
         self._positions: dict[str, tuple[int, int]] = {}
 
@@ -142,11 +148,11 @@ class User:
     async def connect(self, called_ns: int, timeout_s: float) -> None:
         """Open the connection; raises what `Connection.open` raises, having ended the user."""
         self._called_ns = called_ns
+        self._tally.due["handshake"] += 1
         try:
             await self._connection.open(timeout_s)
         except BaseException:
-            self._ended = True
-            self._due.clear()
+            self._end("dropped:not-connected")
             raise
 
     def join(self, intended_ns: int) -> None:
@@ -157,14 +163,16 @@ class User:
         """It is time to place a prediction."""
         self._act(_PLACE, action, intended_ns)
 
-    def close(self) -> None:
-        """Leave: what is outstanding now stays unanswered, and enters the latencies with its age."""
+    def close(self, now_ns: int) -> None:
+        """Leave, at the end of the run: what was due and is not done enters the latencies with its age."""
         if not self._ended:
-            self._ended = True
-            if self._due:
-                self._tally.errors["dropped:not-joined"] += len(self._due)
-            self._give_up(time.monotonic_ns())
+            self._end("dropped:not-joined")
             self._connection.close()
+        if self._called_ns and not self._opened_ns:
+            self._record("handshake", self._called_ns, now_ns)
+        for quantity, intended_ns in self._undone:
+            self._record(quantity, intended_ns, now_ns)
+        self._undone.clear()
 
     def abort(self) -> None:
         """Cut the connection, if there is one still."""
@@ -174,13 +182,16 @@ class User:
         """The connection is open: list the games, then do what fell due before."""
         tally = self._tally
         tally.opened += 1
-        tally.latency["handshake"].record((now_ns - self._called_ns) // 1000)
+        tally.answered["handshake"] += 1
+        self._record("handshake", self._called_ns, now_ns)
         self._opened_ns = now_ns
-        self._send(_LIST_GAMES, None, now_ns)
-        self._catch_up(now_ns)
+        self._follow_up(_LIST_GAMES, now_ns)
+        self._catch_up()
 
     def message(self, data: Data, now_ns: int) -> None:
-        """A message of the server."""
+        """A message of the server; what comes after the user has left says nothing about the run."""
+        if self._ended:
+            return
         try:
             head = _decode(data)
         except msgspec.DecodeError:
@@ -199,30 +210,46 @@ class User:
     def closed(self, code: int) -> None:
         """The connection ended; before the user left, that is a loss."""
         if not self._ended:
-            self._ended = True
             self._tally.lost += 1
             self._tally.errors[f"close:{code}"] += 1
-            self._give_up(time.monotonic_ns())
+            self._end("dropped:not-connected")
 
     def _act(self, kind: str, action: Action | None, intended_ns: int) -> None:
+        """Do an action of the schedule, now or as soon as it can be done."""
+        self._tally.due[_quantity(kind)] += 1
         if self._ended:
-            return
-        ready = self._opened_ns > 0 and (self._joined or kind == _JOIN_GAME)
-        if ready:
+            self._drop(kind, intended_ns, "dropped:not-connected")
+        elif self._is_ready(kind):
             self._send(kind, action, intended_ns)
         elif len(self._due) < self._scenario.max_outstanding:
             self._due.append((kind, action, intended_ns))
         else:
-            self._tally.errors["dropped:outstanding"] += 1
+            self._drop(kind, intended_ns, "dropped:outstanding")
 
-    def _catch_up(self, not_before_ns: int) -> None:
+    def _is_ready(self, kind: str) -> bool:
+        return self._opened_ns > 0 and (self._joined or kind == _JOIN_GAME)
+
+    def _catch_up(self) -> None:
+        """Do what fell due before and can be done now."""
         due, self._due = self._due, []
         for kind, action, intended_ns in due:
-            self._act(kind, action, max(intended_ns, not_before_ns))
+            if self._is_ready(kind):
+                self._send(kind, action, intended_ns)
+            else:
+                self._due.append((kind, action, intended_ns))
+
+    def _follow_up(self, kind: str, now_ns: int) -> None:
+        """Ask for what follows at once from an answer."""
+        self._tally.due[_quantity(kind)] += 1
+        self._send(kind, None, now_ns)
+
+    def _drop(self, kind: str, intended_ns: int, why: str) -> None:
+        self._tally.errors[why] += 1
+        self._undone.append((_quantity(kind), intended_ns))
 
     def _send(self, kind: str, action: Action | None, intended_ns: int) -> None:
         if len(self._outstanding) >= self._scenario.max_outstanding:
-            self._tally.errors["dropped:outstanding"] += 1
+            self._drop(kind, intended_ns, "dropped:outstanding")
             return
         request_id = self._next_id
         self._next_id = request_id + 1
@@ -267,13 +294,14 @@ class User:
             self._unanswered(sent)
 
     def _answered(self, sent: Sent, now_ns: int) -> None:
+        self._tally.answered[_quantity(sent.kind)] += 1
         if sent.prediction:
             self._tally.acknowledged.append(sent.prediction)
         elif sent.kind == _JOIN_GAME:
             self._joined = True
             self._tally.settled_us = time.time_ns() // 1000
-            self._send(_LIST_POOLS, None, now_ns)
-            self._catch_up(self._opened_ns)
+            self._follow_up(_LIST_POOLS, now_ns)
+            self._catch_up()
 
     def _distribution(self, head: Head) -> None:
         tally = self._tally
@@ -295,17 +323,27 @@ class User:
         return True
 
     def _took(self, sent: Sent, now_ns: int) -> None:
-        quantity = "prediction" if sent.prediction else "read"
-        self._tally.latency[quantity].record((now_ns - sent.intended_ns) // 1000)
+        self._record(_quantity(sent.kind), sent.intended_ns, now_ns)
+
+    def _record(self, quantity: str, intended_ns: int, now_ns: int) -> None:
+        self._tally.latency[quantity].record((now_ns - intended_ns) // 1000)
 
     def _unanswered(self, sent: Sent) -> None:
         if sent.prediction:
             self._tally.unanswered.append(sent.prediction)
 
-    def _give_up(self, now_ns: int) -> None:
+    def _end(self, why: str) -> None:
+        """There is no connection from now on, and this is why what is still to be sent is not."""
+        self._ended = True
+        for kind, _, intended_ns in self._due:
+            self._drop(kind, intended_ns, why)
         self._due.clear()
         for sent in self._outstanding.values():
-            self._took(sent, now_ns)
+            self._undone.append((_quantity(sent.kind), sent.intended_ns))
             self._unanswered(sent)
         self._tally.outstanding -= len(self._outstanding)
         self._outstanding.clear()
+
+
+def _quantity(kind: str) -> str:
+    return "prediction" if kind == _PLACE else "read"

@@ -9,7 +9,7 @@ import msgspec
 from markupsafe import Markup
 
 from bench import charts, meter_file
-from bench.answers import TITLES, home_of
+from bench.answers import TITLES, home_of, typical_ms
 from bench.floors import floor_ms
 from bench.meters import MIB, polygon_area
 from bench.places import PLACES, name_of
@@ -35,16 +35,22 @@ def series(result: Result) -> dict[str, int]:
 
 
 def overview(runs: Runs, colours: Mapping[str, int]) -> Markup:
-    """The median and the 98th percentile of every quantity and architecture."""
+    """The mean of the regions' medians and the 98th percentile of every quantity and architecture."""
     groups = []
     for quantity in LATENCIES:
-        bars = []
-        for name, run in runs.items():
-            latency = run.latency_ms.get(quantity)
-            p50, p98 = (latency.all.p50, latency.all.p98) if latency else (None, None)
-            bars.append(charts.Bar(name, colours[name], p50, p98))
+        pairs = typical_pairs(quantity, runs)
+        bars = [charts.Bar(name, colours[name], *pairs[name]) for name in runs]
         groups.append((TITLES[quantity], bars))
     return charts.ranges(groups, "Latency by quantity and architecture")
+
+
+def typical_pairs(quantity: str, runs: Runs) -> dict[str, tuple[float | None, float | None]]:
+    """By architecture the mean of the regions' medians and the 98th percentile over all users (ms)."""
+    medians = typical_ms(quantity, runs)
+    return {
+        name: (medians[name], latency.all.p98 if (latency := run.latency_ms.get(quantity)) else None)
+        for name, run in runs.items()
+    }
 
 
 def distributions(runs: Runs, colours: Mapping[str, int]) -> list[tuple[str, Markup]]:
@@ -229,14 +235,15 @@ def control_overview(result: Result, colours: Mapping[str, int]) -> Markup | Non
     if not result.blocking:
         return None
     groups = []
+    shown = {
+        f"{name}, {kind}": (name, run)
+        for name, blocked in result.blocking.items()
+        for kind, run in (("async", result.architectures.get(name)), ("blocking", blocked))
+        if run is not None
+    }
     for quantity in ("prediction", "read"):
-        bars = []
-        for name, blocked in result.blocking.items():
-            for kind, run in (("async", result.architectures.get(name)), ("blocking", blocked)):
-                if run is not None:
-                    latency = run.latency_ms.get(quantity)
-                    p50, p98 = (latency.all.p50, latency.all.p98) if latency else (None, None)
-                    bars.append(charts.Bar(f"{name}, {kind}", colours[name], p50, p98))
+        pairs = typical_pairs(quantity, {label: run for label, (_, run) in shown.items()})
+        bars = [charts.Bar(label, colours[name], *pairs[label]) for label, (name, _) in shown.items()]
         groups.append((TITLES[quantity], bars))
     return charts.ranges(groups, "Asynchronous and blocking database calls")
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from bench.result import SPREAD_TAIL, Spread
+
 UNKNOWN: Final = "\N{EN DASH}"
 
 
 def ms(value: float | None) -> str:
-    """Milliseconds with their unit: `4.2 ms`, `163 ms`, `21.4 s`, `12.5 min`."""
+    """Milliseconds with their unit, from a second on in seconds: `4.2 ms`, `163 ms`, `2.16 s`, `12.5 min`."""
     if value is None:
         return UNKNOWN
     if value >= 600_000:
         return f"{value / 60_000:,.1f} min"
     if value >= 10_000:
         return f"{value / 1000:,.1f} s"
+    if value >= 999.5:
+        return f"{value / 1000:.2f} s"
     return f"{value:.1f} ms" if abs(value) < 10 else f"{value:,.0f} ms"
 
 
@@ -24,6 +28,19 @@ def bare_ms(value: float | None) -> str:
     if value is None:
         return UNKNOWN
     return f"{value:.1f}" if abs(value) < 10 else f"{value:,.0f}"
+
+
+def spread(found: Spread) -> str:
+    """The spread of broadcasts in milliseconds, without the unit: `166 / p98 170 (n = 60)`.
+
+    Of few broadcasts, or of nobody knows how many, it is the median and the maximum: `166 / max 167 (n = 2)`.
+    """
+    if found.p50 is None:
+        return UNKNOWN
+    enough = found.p98 is not None and (found.count or 0) >= SPREAD_TAIL
+    tail = f"p98 {bare_ms(found.p98)}" if enough else f"max {bare_ms(found.max)}"
+    of = "" if found.count is None else f" (n = {found.count:,})"
+    return f"{bare_ms(found.p50)} / {tail}{of}"
 
 
 def number(value: float | None) -> str:

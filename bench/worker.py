@@ -80,7 +80,8 @@ class Worker:
             gc.freeze()
             self._phase = "load"
             await self._until(scenario.end_s)
-            agenda.stop()
+            if not self._stop.is_set():
+                agenda.finish()
             self._phase = "drain"
             ended_us = self._us(min(time.monotonic_ns(), self._ns(scenario.end_s)))
             await self._drain(ended_us)
@@ -109,10 +110,11 @@ class Worker:
 
     async def _until(self, at_s: float) -> None:
         """Wait for a time after the start, or to be stopped."""
-        remaining_s = (self._ns(at_s) - time.monotonic_ns()) / 1e9
-        try:
-            await asyncio.wait_for(self._stop.wait(), max(remaining_s, 0))
-        except TimeoutError:
+        while (remaining_s := (self._ns(at_s) - time.monotonic_ns()) / 1e9) > 0:
+            try:
+                await asyncio.wait_for(self._stop.wait(), remaining_s)
+            except TimeoutError:
+                continue
             return
 
     def _perform(self, action: Action, intended_ns: int, now_ns: int) -> None:
@@ -180,8 +182,9 @@ class Worker:
         for task in connecting:
             task.cancel()
         await asyncio.gather(*connecting, return_exceptions=True)
+        now_ns = time.monotonic_ns()
         for user in self._users.values():
-            user.close()
+            user.close(now_ns)
         await _within(CLOSE_TIMEOUT_S, lambda: not any(user.is_connected for user in self._users.values()))
         for user in self._users.values():
             user.abort()

@@ -16,7 +16,7 @@ import boto3
 import typer
 from rich.markup import escape
 
-from bench import html, result, stored, table
+from bench import html, stored, table
 from bench.bar import Bar, bars
 from bench.errors import BenchError
 from bench.failures import failures
@@ -29,7 +29,7 @@ from fleet.run import Edges, FleetRun, run
 from fleet.ssm import Ssm
 from infra.architecture import Architecture, LoadFleet
 from infra.errors import InfraError
-from infra.prices import present_prices, prices_2015
+from infra.prices import PriceList, present_prices, prices_2015
 from infra.regions import matrix
 from infra.site import Site
 from infra.stackfile import load
@@ -74,7 +74,8 @@ def run_command(
         site = Site(load(stack, stacks))
         scenario = Scenario(users=users, ramp_s=ramp, duration_s=duration)
         began = datetime.now(UTC)
-        told = _run(site.architecture, scenario, began)
+        prices = present_prices(stacks) or prices_2015()
+        told = _run(site.architecture, scenario, began, seed, prices)
         path = out / "result.json"
         if path.exists():
             comparison.check(path, stored.load(path), told)
@@ -82,7 +83,7 @@ def run_command(
             site=site,
             outputs=outputs.read(site, outputs_file, stacks),
             scenario=scenario,
-            prices=present_prices(stacks) or prices_2015(),
+            prices=prices,
             matrix=matrix(MATRIX),
             name=began.strftime("%Y%m%dT%H%M%SZ"),
             seed=seed,
@@ -93,7 +94,7 @@ def run_command(
             found = run(what, Edges(client, Ssm(client)), Telling(bar.step, bar.progress))
             bar.done()
         compared = comparison.joined(path, stack, found, told)
-        path.write_bytes(result.encode(compared) + b"\n")
+        stored.save(compared, path)
         html.write(compared, out / "report.html")
     table.show(compared, OUT)
     ERR.print(f"Report: {out / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
@@ -103,7 +104,9 @@ def run_command(
         raise typer.Exit(1)
 
 
-def _run(architecture: Architecture, scenario: Scenario, began: datetime) -> Run:
+def _run(
+    architecture: Architecture, scenario: Scenario, began: datetime, seed: int, prices: PriceList
+) -> Run:
     fleet = architecture.load or LoadFleet()
     return Run(
         users=scenario.users,
@@ -117,6 +120,8 @@ def _run(architecture: Architecture, scenario: Scenario, began: datetime) -> Run
         version=version("isochrone"),
         command=shlex.join(["isochrone", *sys.argv[1:]]),
         world="aws",
+        seed=seed,
+        prices=prices.as_of,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lab import lab
+from lab import hosts, lab, states
 from lab.errors import LabError
 from lab.roles import service
 from lab.terminal import Name, Root, reported
@@ -30,7 +30,8 @@ def dump(
 ) -> None:
     """Print the audit log as lines of JSON, complete at this moment."""
     with reported():
-        state = lab.read_state(name, root)
+        hosts.check_root()
+        state = states.read(name, root)
         if state is None:
             raise LabError(f"there is no lab {name}: bring one up with `isochrone lab up geo-ii`")
         of_user = [] if user is None else ["--user", user]

@@ -14,7 +14,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from lab.lab import State
+from lab.states import State
 
 _SUBPROTOCOL: Final = "market.v1"
 _HINT: Final = """\

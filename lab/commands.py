@@ -13,9 +13,10 @@ from rich.table import Table
 from infra.regions import REGIONS, matrix
 from infra.stackfile import load
 from infra.terminal import ERR, OUT, STACKS
-from lab import client, lab, processes, world
-from lab.errors import LabError
+from lab import client, hosts, lab, processes, states, world
+from lab.errors import LabError, LabInUseError
 from lab.site import DataPath
+from lab.states import State
 from lab.terminal import Name, Root, Stacks, reported, terminable
 
 app = typer.Typer(
@@ -46,7 +47,14 @@ def up(
                 status.update(f"bringing {architecture} up: {step}")
 
             running = lab.Lab.up(
-                declared, delays, name=name, root=root, data_path=path, users=users, on_step=show
+                declared,
+                delays,
+                name=name,
+                root=root,
+                data_path=path,
+                users=users,
+                kept=True,
+                on_step=show,
             )
         OUT.print(f"{declared.title} ({declared.name}) runs; it took {running.startup_s:.1f} s.")
         _print_access(running.state, root)
@@ -56,7 +64,7 @@ def up(
 def status(name: Name = lab.NAME, root: Root = lab.ROOT) -> None:
     """List what runs: regions, machines and their processes."""
     with reported():
-        state, seen = lab.read_state(name, root), world.status(name, root)
+        state, seen = states.read(name, root), world.status(name, root)
         if state is None and not seen.hosts and not seen.processes:
             others = world.list_labs(root)
             OUT.print(f"There is no lab {name}." + (f" There are: {', '.join(others)}." if others else ""))
@@ -85,11 +93,20 @@ def down(
     name: Name = lab.NAME,
     root: Root = lab.ROOT,
     every: Annotated[bool, typer.Option("--all", help="Every lab in the state directory.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also one that a running command uses, which fails then.")
+    ] = False,
 ) -> None:
     """End every process of a lab and remove all that it made."""
+    refusals = []
     with reported():
         for each in world.list_labs(root) if every else [name]:
-            lab.destroy(each, root)
+            try:
+                states.destroy(each, root, force=force)
+            except LabInUseError as refusal:
+                refusals.append(str(refusal))
+        if refusals:
+            raise LabInUseError("; ".join(refusals))
 
 
 @app.command("connect")
@@ -101,7 +118,8 @@ def connect(
 ) -> None:
     """Be a user in a region: send what is typed (JSON), print what comes, with the time that it took."""
     with reported():
-        state = lab.read_state(name, root)
+        hosts.check_root()
+        state = states.read(name, root)
         if state is None:
             raise LabError(f"there is no lab {name}: bring one up with `isochrone lab up geo-ii`")
         if region not in REGIONS:
@@ -110,7 +128,7 @@ def connect(
         os.execvp(argv[0], argv)  # noqa: S606
 
 
-def _print_access(state: lab.State, root: Path) -> None:
+def _print_access(state: State, root: Path) -> None:
     options = ("" if state.name == lab.NAME else f" --name {state.name}") + (
         "" if root == lab.ROOT else f" --state-dir {root}"
     )

@@ -11,21 +11,25 @@ from typing import Annotated
 
 import typer
 
-from bench import html, result, table
+from bench import html, result, stored, table
 from bench.bar import Bar, bars
 from bench.failures import failures
+from bench.result import Result
 from bench.scenario import Scenario
 from infra.prices import prices_2015
 from infra.regions import matrix as matrix_named
 from infra.stackfile import load
 from infra.terminal import ERR, OUT, STACKS
-from lab import comparison, lab
+from lab import comparison, hosts, lab
 from lab.comparison import Comparison, DataPaths
 from lab.experiment import Experiment
 from lab.terminal import Name, Root, Stacks, reported, terminable
 
 ARCHITECTURES = ("baseline", "geo-i", "geo-ii")
 """The architectures that are compared unless others are named."""
+
+RESULT = "result.json"
+REPORT = "report.html"
 
 
 def compare(
@@ -52,6 +56,8 @@ def compare(
     stacks: Stacks = STACKS,
 ) -> None:
     """Run architectures one after the other under the same load, and say which is better at what."""
+    with reported():
+        hosts.check_root()
     with reported(status=2):
         plan = Comparison(
             architectures=[load(stack, stacks) for stack in dict.fromkeys(architectures or ARCHITECTURES)],
@@ -66,20 +72,35 @@ def compare(
             seed=seed,
         )
         out.mkdir(parents=True, exist_ok=True)
-    with reported(), terminable(), _progress() as watch:
-        found = comparison.run(plan, watch)
-    with reported():
-        (out / "result.json").write_bytes(result.encode(found) + b"\n")
-        html.write(found, out / "report.html")
+        stored.set_aside(out / RESULT, out / REPORT)
+    found = _run(plan, out)
     if as_json:
         sys.stdout.buffer.write(result.encode(found) + b"\n")
     else:
         table.show(found, OUT)
-    ERR.print(f"Report: {out / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+    ERR.print(f"Report: {out / REPORT}", markup=False, highlight=False, soft_wrap=True)
     if reasons := failures(found):
         for reason in reasons:
             ERR.print(f"FAILED {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1)
+
+
+def _run(plan: Comparison, out: Path) -> Result:
+    """Carry the comparison out, with the result and the report in `out` after each of its runs."""
+
+    def keep(found: Result) -> None:
+        stored.save(found, out / RESULT)
+        html.write(found, out / REPORT)
+
+    try:
+        with reported(), terminable(), _progress() as watch:
+            return comparison.run(plan, watch, keep)
+    except typer.Exit:
+        if (out / RESULT).exists():
+            ERR.print(
+                f"What was measured until then: {out / RESULT}", markup=False, highlight=False, soft_wrap=True
+            )
+        raise
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -87,12 +87,14 @@ class Comparison:
 def run(
     comparison: Comparison,
     watch: Callable[[Experiment], AbstractContextManager[Watcher | None]] = lambda _: nullcontext(),
+    keep: Callable[[Result], None] = lambda _: None,
 ) -> Result:
     """Carry out a comparison.
 
     Args:
         comparison: what to compare.
         watch: is entered for each run, and gives who is told how it goes.
+        keep: is given after each run what there is until then, so that a later failure costs nothing of it.
 
     Raises:
         LabError: a lab did not come up, or a process of it ended by itself.
@@ -100,17 +102,31 @@ def run(
     """
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     found: dict[DataPath, dict[str, ArchitectureResult]] = {"async": {}, "blocking": {}}
-    for trial in comparison.experiments():
+    trials = list(comparison.experiments())
+    for number, trial in enumerate(trials, 1):
         with watch(trial) as watcher:
             measured = (
                 experiment.run(trial, watcher.step, watcher.progress) if watcher else experiment.run(trial)
             )
         found[trial.data_path][trial.architecture.name] = measured
+        missing = [f"{each.architecture.name} ({each.data_path})" for each in trials[number:]]
+        result = _result(comparison, found, started_at, missing)
+        keep(result)
+    return result
+
+
+def _result(
+    comparison: Comparison,
+    found: Mapping[DataPath, dict[str, ArchitectureResult]],
+    started_at: str,
+    missing: list[str],
+) -> Result:
     both = comparison.data_paths == "both"
     return Result(
         schema=SCHEMA,
-        architectures=found["blocking"] if comparison.data_paths == "blocking" else found["async"],
-        blocking=found["blocking"] if both else {},
+        architectures=dict(found["blocking"] if comparison.data_paths == "blocking" else found["async"]),
+        blocking=dict(found["blocking"]) if both else {},
+        missing=missing,
         run=Run(
             users=comparison.scenario.users,
             ramp_s=comparison.scenario.ramp_s,
@@ -122,6 +138,8 @@ def run(
             machine=machine(),
             version=version("isochrone"),
             command=comparison.command,
+            seed=comparison.seed,
+            prices=comparison.prices.as_of,
         ),
     )
 

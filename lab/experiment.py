@@ -128,6 +128,7 @@ async def _load(experiment: Experiment, lab: Lab, on_progress: Callable[[Progres
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
         )
 
     return await coordinator.run(plans, spawn, experiment.directory, on_progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -77,8 +78,18 @@ def check_lab_name(lab: str) -> None:
         )
 
 
+def check_root() -> None:
+    """Raises MachineError unless this process may do what labs need."""
+    if os.geteuid() != 0:
+        raise MachineError(
+            "labs need root, for network namespaces, devices and the servers' accounts: "
+            "run the same command with sudo"
+        )
+
+
 def check_machine() -> None:
     """Raises MachineError when this machine cannot run a lab, with what it lacks."""
+    check_root()
     requirements.check({"ip": "iproute2", "prlimit": "util-linux", "setpriv": "util-linux"})
     if not Path("/etc/resolv.conf").exists():
         raise MachineError(

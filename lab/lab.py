@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-import msgspec
 import pymysql
 import redis
-from msgspec import Struct
 from pymysql.cursors import DictCursor
 
 from infra.architecture import Architecture
 from infra.regions import RttMatrix
-from lab import certificates, clocks, credentials, hosts, namespaces, replication, requirements, world
+from lab import certificates, clocks, credentials, hosts, namespaces, replication, requirements, states
 from lab.errors import LabError, UnknownNameError
-from lab.files import check_open, tail, write, write_secret
+from lab.files import check_open, tail, write_secret
 from lab.roles import mariadb_server, redis_server, sentinel, service, web_server
 from lab.site import DataPath, Process, Site
+from lab.states import State, undisturbed
 from lab.supervisor import Supervisor
-from lab.topology import Machine, Topology, topology
+from lab.topology import Machine, topology
 from lab.world import Host, World
 
 NAME: Final = "isochrone"
@@ -36,7 +33,6 @@ NAME: Final = "isochrone"
 ROOT: Final = Path("/var/lib/isochrone")
 """Where labs keep their state."""
 
-_STATE_FILE: Final = "lab.json"
 _TOKEN_TTL_S: Final = 86_400
 _BALANCE: Final = 1_000_000_000
 _STOP_TIMEOUT_S: Final = 30.0
@@ -46,22 +42,6 @@ _FAILED_GRACE_S: Final = 2.0
 
 class ProcessEndedError(LabError):
     """A process of the lab ended by itself; the message has the end of its log."""
-
-
-class State(Struct, frozen=True):
-    """What a lab is and how it is reached, as its state directory keeps it for other commands."""
-
-    name: str
-    architecture: str
-    title: str
-    matrix: str
-    data_path: str
-    users: int
-    started_at: str
-    url: str
-    ca_file: Path
-    tokens_file: Path
-    topology: Topology
 
 
 class Lab:
@@ -96,9 +76,12 @@ class Lab:
         jitter_ms: float = 0.0,
         loss: float = 0.0,
         breakable: bool = False,
+        kept: bool = False,
         on_step: Callable[[str], None] = lambda _: None,
     ) -> Lab:
         """Brings an architecture up, in the place of what is left of a lab of that name.
+
+        A lab that was brought up to be kept and still runs is not taken for a left one.
 
         Args:
             architecture: what to run.
@@ -112,6 +95,7 @@ class Lab:
             loss: the probability that a packet is lost.
             breakable: prepare it for faults: links whose impairments can be changed, clocks that can be set,
                 a journal on a small disk.
+            kept: it is to run on without this process, until somebody takes it down.
             on_step: is told what is being done, in words.
 
         Raises:
@@ -123,6 +107,7 @@ class Lab:
         places = topology(architecture, matrix)
         root = root.absolute()
         check_open(root)
+        states.refuse_if_kept(name, root)
         on_step("making regions, links and names")
         made = World.create(
             name,
@@ -151,14 +136,14 @@ class Lab:
                 ca_file=tls.ca_file,
                 tokens_file=directory / "tokens.tsv",
                 topology=places,
+                kept=kept,
             )
             secrets = credentials.create(directory / "secrets")
             lab = cls(Site(made, places, directory, secrets, tls, users, data_path, breakable), state)
             lab._start(on_step, balance)
-            text = msgspec.json.encode(state, enc_hook=str)
-            write(directory / _STATE_FILE, msgspec.json.format(text).decode())
+            states.write(state, directory)
         except BaseException:
-            with _undisturbed():
+            with undisturbed():
                 made.close(grace_s=_FAILED_GRACE_S)
             raise
         lab.startup_s = time.monotonic() - begun
@@ -300,7 +285,7 @@ class Lab:
 
     def down(self, *, keep_state: bool = False) -> None:
         """Ends every process and removes all that the lab made; safe to call again."""
-        with _undisturbed():
+        with undisturbed():
             self.world.close(keep_state=keep_state)
 
     def _start(self, on_step: Callable[[str], None], balance: int) -> None:
@@ -361,39 +346,3 @@ class Lab:
             process.popen.send_signal(signal.SIGTERM)
         for process in doomed:
             service.stop(process.popen, _STOP_TIMEOUT_S)
-
-
-def read_state(name: str, root: Path = ROOT) -> State | None:
-    """What a lab is and how it is reached, or None when there is none that came up."""
-    try:
-        text = (root.absolute() / name / _STATE_FILE).read_bytes()
-        return msgspec.json.decode(text, type=State, dec_hook=lambda kind, value: kind(value))
-    except FileNotFoundError:
-        return None
-    except msgspec.DecodeError as error:
-        raise LabError(f"the state of the lab {name} is damaged ({error}); take it down") from error
-
-
-def destroy(name: str = NAME, root: Path = ROOT) -> None:
-    """Takes a lab down from nothing but its name, however the process that made it ended.
-
-    Raises:
-        LabError: when something of it cannot be ended or removed.
-    """
-    with _undisturbed():
-        world.destroy(name, root.absolute())
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Keeps Ctrl-C and its like from interrupting the cleaning up; a second one would leave things behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in signals]
-    try:
-        yield
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from bench.consistency import differences
 from infra.terminal import ERR, OUT
-from lab import lab
+from lab import hosts, lab
 from lab.consistency import views
 from lab.terminal import Name, Root, reported
 
@@ -29,6 +29,7 @@ def consistency(
 ) -> None:
     """Ask every API process which pushes it has, and report any difference in their order (status 1)."""
     with reported(2):
+        hosts.check_root()
         seen = views(root.absolute() / name, game)
     table = Table(box=None, pad_edge=False)
     for heading in ("process", "region", "epoch", "offset", "kept"):

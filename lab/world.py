@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import resource
 import select
@@ -18,8 +17,8 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from lab import dns, mounts, namespaces, processes, wan, wan_control, wanstats
-from lab.errors import LabInUseError, UnknownNameError, WorldError
+from lab import dns, locks, mounts, namespaces, processes, wan, wan_control, wanstats
+from lab.errors import UnknownNameError, WorldError
 from lab.hosts import NETWORK, WAN, Host, check, check_lab_name, check_machine
 from lab.wan_control import Rule
 from lab.wanstats import WanStats
@@ -113,10 +112,10 @@ class World:
         check(lab, machines, rtt_ms, jitter_ms, loss)
         check_machine()
         directory = root.absolute() / lab
-        _refuse_if_held(directory)
+        locks.refuse_if_held(directory)
         destroy(lab, root, grace_s=_LEFT_GRACE_S)
         directory.mkdir(parents=True)
-        world = cls(lab, directory, {host.name: host for host in machines}, _lock(directory))
+        world = cls(lab, directory, {host.name: host for host in machines}, locks.lock(directory))
         try:
             world._make_hosts()
             pairs = [(a, b, rtt) for (a, b), rtt in rtt_ms.items()]
@@ -372,20 +371,3 @@ def status(lab: str, root: Path) -> Status:
             process = known.get((pid, started)) or processes.command(pid)
             running.append(ProcessStatus(name.removeprefix(f"{lab}."), process, pid))
     return Status(lab, hosts, tuple(running), wanstats.read(directory / _STATS_FILE))
-
-
-def _lock(directory: Path) -> int:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise LabInUseError(
-            f"another process holds the lab {directory.name}; end it, or choose another name for this one"
-        ) from error
-    return descriptor
-
-
-def _refuse_if_held(directory: Path) -> None:
-    with suppress(FileNotFoundError):
-        os.close(_lock(directory))

@@ -27,13 +27,14 @@ POOL = "winner"
 class Faults:
     """What the server does wrong; by default nothing.
 
-    `refused` users get a 403, `hung` users no answer to their upgrade, `kicked` users a close with that code
-    when they join (1006: the connection is cut). `answer` gives a prediction's reply, or none. `deliver` says
-    how often a user gets the broadcast of an offset.
+    `refused` users get a 403, `hung` users no answer to their upgrade, `late_s` users one after that time,
+    `kicked` users a close with that code when they join (1006: the connection is cut). `answer` gives a
+    prediction's reply, or none. `deliver` says how often a user gets the broadcast of an offset.
     """
 
     refused: frozenset[str] = frozenset()
     hung: frozenset[str] = frozenset()
+    late_s: dict[str, float] = field(default_factory=dict)
     kicked: dict[str, int] = field(default_factory=dict)
     answer: Callable[[PlacePrediction], protocol.ServerMessage | None] | None = None
     deliver: Callable[[str, int], int] | None = None
@@ -96,6 +97,7 @@ async def market_server(
             return connection.respond(HTTPStatus.FORBIDDEN, "no\n")
         if user in faults.hung:
             await closing.wait()
+        await asyncio.sleep(faults.late_s.get(user, 0))
         connection.username = user
         return None
 

@@ -266,8 +266,24 @@ def test_the_cost_is_compared() -> None:
     assert "geo-i $6.93, 2.8 times as much" in text(found)
 
 
+def test_the_cost_says_what_it_rests_on() -> None:
+    dated = "prices of 2015-11-09, without data transfer"
+    notes = {"baseline": [dated], "geo-i": [dated, "m3.medium estimated as 0.25 of m3.xlarge"]}
+    runs = {name: replace(architecture_result(name), cost_notes=found) for name, found in notes.items()}
+    assert by_quantity(Result(1, runs))["cost"].detail == (
+        "Prices of 2015-11-09, without data transfer. geo-i: m3.medium estimated as 0.25 of m3.xlarge."
+    )
+
+
 def test_a_good_run_passes_every_check() -> None:
     assert all(check.ok for check in checks(architecture_result("geo-i")))
+
+
+def test_broadcasts_before_their_time_are_told_and_not_blamed_on_the_architecture() -> None:
+    run = architecture_result("geo-i")
+    found = {c.name: c for c in checks(replace(run, broadcasts=replace(run.broadcasts, early=12)))}
+    assert found["Broadcasts"].ok
+    assert "12 before they were published: the clocks differ" in found["Broadcasts"].text
 
 
 def test_each_failing_says_which_and_how_much() -> None:
@@ -277,12 +293,14 @@ def test_each_failing_says_which_and_how_much() -> None:
         users=Users(2400, 2390, 10, 3),
         broadcasts=replace(run.broadcasts, missed=7),
         errors={"4001": 2, "timeout": 1},
+        latency_ms={**run.latency_ms, "read": replace(run.latency_ms["read"], due=9, answered=8)},
         ledger=replace(run.ledger, missing=4, balanced=False),
         generator=replace(run.generator, saturated=True, reasons=["lag above 50 ms"]),
     )
     found = {check.name: check for check in checks(run)}
     assert not any(check.ok for check in found.values())
     assert "10 failed, 3 lost" in found["Users"].text
+    assert "8 of the 9 that were due answered" in found["Requests"].text
     assert "7 missed" in found["Broadcasts"].text
     assert "3 errors (4001: 2, timeout: 1)" in found["Errors"].text
     assert "4 missing, does not balance" in found["Ledger"].text

@@ -36,6 +36,10 @@ def run(actions: list[Action], blocked_s: float = 0, stop_after: int = 100) -> l
         return runner.run(whole())
 
 
+def hold_up(seconds: float) -> None:
+    time.sleep(seconds)
+
+
 ACTIONS = [Action(0.02 * user, user, Kind.CONNECT) for user in range(10)]
 
 
@@ -52,6 +56,21 @@ def test_a_loop_that_is_held_up_catches_up_at_once_and_keeps_the_intended_times(
     assert len(late) == 6
     assert min(late) >= 0.15
     assert max(late) - min(late) < 0.05
+
+
+def test_what_a_late_loop_had_not_come_to_is_done_at_the_finish_and_nothing_that_is_not_due() -> None:
+    async def whole() -> list[int]:
+        done: list[int] = []
+        agenda = Agenda(
+            iter(ACTIONS), time.monotonic_ns(), lambda action, _intended, _now: done.append(action.user)
+        )
+        agenda.start()
+        hold_up(0.11)
+        agenda.finish()
+        await asyncio.sleep(0.15)
+        return done
+
+    assert asyncio.run(whole()) == list(range(6))
 
 
 def test_nothing_is_done_after_it_was_stopped() -> None:

@@ -72,24 +72,34 @@ def test_the_spread_is_from_the_first_user_anywhere_to_the_last_anywhere() -> No
     near = outcome("near", receptions=[heard(1, 10, 2, 5), heard(2, 13, 1, 4)])
     far = outcome("far", receptions=[heard(1, 10, 100, 120), heard(2, 13, 90, 300)])
     load = combine([near, far], ramp_s=3, generator=FINE)
-    assert load.spread_broadcasts == 2
+    assert load.spread.count == 2
     assert load.spread.max == 299
     assert load.spread.p50 == (118 + 299) / 2
-    assert load.spread.p98 == pytest.approx(299, rel=0.001)
+    assert load.spread.p98 is None
+
+
+@pytest.mark.parametrize(("broadcasts", "p98"), [(49, None), (50, 49.0)])
+def test_the_spread_has_a_98th_percentile_of_fifty_broadcasts_and_more(
+    broadcasts: int, p98: float | None
+) -> None:
+    every = [heard(n, 6 + n / 10, 0, n) for n in range(1, broadcasts + 1)]
+    spread = combine([outcome("one", receptions=every)], ramp_s=3, generator=FINE).spread
+    assert (spread.count, spread.max) == (broadcasts, broadcasts)
+    assert spread.p98 == (None if p98 is None else pytest.approx(p98, rel=0.001))
 
 
 def test_the_spread_counts_from_when_everybody_connected_and_joined_until_the_load_ended() -> None:
     early, after_ramp, settled, late = (heard(n, at_s, 0, n) for n, at_s in enumerate((2, 6, 9, 31)))
     one = outcome("one", receptions=[early, after_ramp, settled, late])
     two = outcome("two", settled_us=START_US + 8 * S)
-    assert combine([one, two], ramp_s=3, generator=FINE).spread == Spread(2, 2, 2)
-    assert combine([one], ramp_s=3, generator=FINE).spread_broadcasts == 2
-    assert combine([one], ramp_s=8.5, generator=FINE).spread_broadcasts == 1
+    assert combine([one, two], ramp_s=3, generator=FINE).spread == Spread(2, None, 2, 1)
+    assert combine([one], ramp_s=3, generator=FINE).spread.count == 2
+    assert combine([one], ramp_s=8.5, generator=FINE).spread.count == 1
 
 
 def test_without_a_broadcast_there_is_no_spread() -> None:
     load = combine([outcome("one", settled_us=0)], ramp_s=3, generator=FINE)
-    assert load.spread == Spread(None, None, None)
+    assert load.spread == Spread(None, None, None, 0)
     assert load.settled_at_s is None
 
 
@@ -104,10 +114,11 @@ def test_counts_errors_and_predictions_are_those_of_all_workers() -> None:
         errors={"close:1006": 1, "error:5030": 2},
         acknowledged=[("u", "1", "winner", 0, 5)],
     )
-    two = outcome("two", lost=2, requests=6, received=8, duplicate=3, errors={"error:5030": 1})
+    two = outcome("two", lost=2, requests=6, received=8, duplicate=3, early=4, errors={"error:5030": 1})
     load = combine([one, two], ramp_s=3, generator=FINE)
     assert (load.users.requested, load.users.connected, load.users.failed, load.users.lost) == (20, 19, 1, 2)
     assert (load.broadcasts.received, load.broadcasts.missed, load.broadcasts.duplicate) == (15, 1, 3)
+    assert load.broadcasts.early == 4
     assert load.errors == {"close:1006": 1, "error:5030": 3}
     assert load.requests == 11
     assert load.acknowledged == [("u", "1", "winner", 0, 5)]

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from bench import charts, html, picture, stored, worldmap
+from bench import html, picture, stored
 from bench.commands import app
-from bench.land import is_land
 from bench.places import PLACES
 from bench.result import (
     ArchitectureResult,
@@ -33,7 +29,6 @@ from bench.result import (
     Users,
     encode,
 )
-from bench.svg import LogAxis, tick_text
 from tests.bench.synthetic import REGIONS, RUN, architecture_result, comparison
 
 NOTHING = Range(None, None, None)
@@ -159,11 +154,43 @@ def test_there_is_a_polygon_per_architecture_and_meter() -> None:
     assert page(comparison()).count("path", "area") == 4 * 3
 
 
+def test_medians_are_the_mean_of_the_regions_everywhere() -> None:
+    run = architecture_result("baseline")
+    regions = {"eu-west-1": Summary(2, p50=100.0), "us-east-1": Summary(3, p50=146.8)}
+    read = Latency(Summary(5, p50=8888.0, p98=4567.8), regions)
+    made = replace(run, latency_ms={"read": read}, curves={})
+    found = page(Result(1, {"baseline": made}, RUN, {"baseline": made}))
+    labels = " ".join(attributes.get("aria-label") or "" for _, attributes in found.elements)
+    assert found.text.count("123 / 4,568") == 2
+    assert "Reads baseline 123 ms and 4.57 s" in labels
+    assert "Reads baseline, blocking 123 ms and 4.57 s" in labels
+    assert "8,888" not in found.text + labels
+    assert "A dot is the mean of the regions' medians" in found.text
+
+
+def test_what_the_cost_rests_on_stands_under_the_figures() -> None:
+    run = replace(architecture_result("geo-i"), cost_notes=["prices of 2015-11-09", "m3.medium estimated"])
+    figures = page(Result(1, {"geo-i": run}, RUN)).text.split("The figures")[1]
+    assert "disks, monitoring and DNS. Prices of 2015-11-09 ; m3.medium estimated." in figures
+
+
+def test_the_lab_says_that_each_architecture_was_run_once() -> None:
+    limits = page(comparison()).text.split("What the lab does not model")[1]
+    assert "Each architecture was run once, one after the other" in limits
+
+
 def test_every_region_has_its_median_and_its_floor() -> None:
     found = page(comparison()).text.split("Region by region")[1]
     for region in REGIONS:
         assert found.count(PLACES[region].name) >= 4
     assert "931 929" in found
+
+
+def test_a_comparison_that_was_cut_short_says_first_what_is_missing() -> None:
+    cut = replace(comparison(), missing=["geo-i (blocking)", "geo-ii (blocking)"])
+    first = page(cut).text.split("The figures")[0]
+    assert "Incomplete. Not run: geo-i (blocking) and geo-ii (blocking)." in first
+    assert "Incomplete" not in page(comparison()).text
 
 
 def test_a_run_that_cannot_be_trusted_says_so_first() -> None:
@@ -269,65 +296,37 @@ def test_a_file_that_is_no_result_is_said_to_be_none(
     assert not (tmp_path / "report.html").exists()
 
 
+def test_figures_that_nobody_measured_are_refused(tmp_path: Path) -> None:
+    run = architecture_result("geo-i")
+    read = replace(run.latency_ms["read"], all=replace(run.latency_ms["read"].all, p50=1.7e308))
+    file = tmp_path / "result.json"
+    file.write_bytes(encode(Result(1, {"geo-i": replace(run, latency_ms={"read": read})})))
+    result = CliRunner().invoke(app, ["report", str(file)])
+    assert result.exit_code == 2
+    assert "1.7e+308 cannot have been measured" in result.stderr
+    assert isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize("option", ["--out", "--picture"])
+def test_an_empty_name_is_no_place_to_write_to(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "result.json"
+    file.write_bytes(encode(comparison()))
+    result = CliRunner().invoke(app, ["report", str(file), option, ""])
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr
+    assert isinstance(result.exception, SystemExit)
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_a_page_that_cannot_be_written_is_said_to_be_so(tmp_path: Path) -> None:
     file = tmp_path / "result.json"
     file.write_bytes(encode(comparison()))
     result = CliRunner().invoke(app, ["report", str(file), "--out", str(tmp_path / "no" / "x.html")])
     assert result.exit_code == 2
     assert "cannot be written" in result.stderr
-
-
-positive = st.floats(min_value=1e-3, max_value=1e8)
-
-
-@given(st.lists(positive, min_size=1, max_size=20))
-def test_a_logarithmic_axis_keeps_the_order_and_shows_everything(values: list[float]) -> None:
-    axis = LogAxis.over(values, 100, 500)
-    places = [axis.at(value) for value in sorted(values)]
-    assert places == sorted(places)
-    assert all(100 <= place <= 500 for place in places)
-    assert axis.ticks()
-    assert all(axis.low <= tick <= axis.high for tick in axis.ticks())
-
-
-def test_ticks_are_short() -> None:
-    assert [tick_text(value) for value in (0.5, 20, 1000, 100_000)] == ["0.5", "20", "1 s", "100 s"]
-
-
-def test_a_polygon_has_its_corners_at_the_share_of_the_largest() -> None:
-    drawn = charts.radar(("a", "b", "c"), {"x": (1, 2, 3), "y": (2, 2, 1)}, {"x": 0, "y": 1}, "title")
-    areas = re.findall(r'd="M([^"]*)Z" class="area|class="area [^"]*" d="M([^"]*)Z"', drawn)
-    assert len(areas) == 2
-    half, full = (max(areas[i]).split()[:2] for i in range(2))
-    assert float(half[1]) - float(full[1]) == pytest.approx(50, abs=0.2)
-
-
-def test_long_distributions_are_thinned_without_losing_their_ends() -> None:
-    values = [1 + i / 10 for i in range(5000)]
-    drawn = charts.distributions(
-        {"x": Curve(values, [(i + 1) / 5000 for i in range(5000)])}, {"x": 0}, "title"
-    )
-    steps = re.findall(r'class="curve [^"]*" d="M([^"]*)"', drawn)[0].split()
-    places = [float(x) for x in steps[::2]]
-    assert len(places) < 200
-    assert places == sorted(places)
-    assert float(steps[-1]) == 14.0
-
-
-@pytest.mark.parametrize(
-    ("longitude", "latitude", "land"),
-    [(-8, 53, True), (-100, 40, True), (134, -25, True), (25, 0, True), (-150, 0, False), (-30, 40, False)],
-)
-def test_the_drawing_knows_land_from_sea(longitude: float, latitude: float, land: bool) -> None:
-    assert is_land(longitude, latitude) is land
-
-
-def test_slower_is_never_a_lighter_colour() -> None:
-    found = [worldmap.heat(value) for value in (0.0, 9.9, 10, 30, 60, 150, 399, 999, 1e9)]
-    numbers = [value for value in found if value is not None]
-    assert all(a <= b for a, b in pairwise(numbers))
-    assert (numbers[0], numbers[-1]) == (0, len(worldmap.HEAT_MS))
-    assert worldmap.heat(None) is None
 
 
 def test_the_command_draws_the_picture_of_a_stored_result(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from bench import table
-from bench.result import Generator, Latency, Result, Summary
+from bench.result import Generator, Latency, Result, Spread, Summary
 from bench.wording import UNKNOWN
 from tests.bench.synthetic import architecture_result, comparison
 
@@ -23,7 +23,7 @@ def shown(result: Result, width: int = 120) -> str:
 @pytest.mark.parametrize(
     "row",
     [
-        *("Users connected", "Handshakes", "Reads", "Predictions", "Broadcasts p50", "Spread", "missed"),
+        *("Users connected", "Handshakes", "Reads", "Predictions", "Broadcasts median", "Spread", "missed"),
         *("Ledger", "CRUM", "SPM", "SLM", "SEC", "ESS", "ESR", "Cost per hour"),
     ],
 )
@@ -39,11 +39,13 @@ def test_the_control_has_a_table_of_its_own_and_the_answers_come_last() -> None:
     )
 
 
-def test_figures_are_medians_and_98th_percentiles() -> None:
+def test_figures_are_the_mean_of_the_regions_medians_and_the_98th_percentile_of_all_users() -> None:
     run = architecture_result("baseline")
-    read = replace(run.latency_ms["read"], all=Summary(5, p50=123.4, p98=4567.8))
+    regions = {"eu-west-1": Summary(2, p50=100.0), "us-east-1": Summary(3, p50=146.8)}
+    read = Latency(Summary(5, p50=999.0, p98=4567.8), regions)
     found = shown(Result(1, {"baseline": replace(run, latency_ms={"read": read})}))
     assert "123 / 4,568" in found
+    assert "Medians are the mean of the regions' medians" in " ".join(found.split())
 
 
 def test_what_is_not_known_is_a_dash() -> None:
@@ -71,3 +73,38 @@ def test_a_narrow_terminal_loses_no_figure() -> None:
 
 def test_nothing_run_shows_a_table_without_columns() -> None:
     assert "Users connected" in shown(Result(1, {}))
+
+
+def test_requests_that_were_not_answered_are_shown_of_those_that_were_due() -> None:
+    run = architecture_result("geo-i")
+    latency = {
+        "read": replace(run.latency_ms["read"], due=2880, answered=1900),
+        "prediction": replace(run.latency_ms["prediction"], due=709, answered=460),
+    }
+    found = shown(Result(1, {"geo-i": replace(run, latency_ms=latency)}))
+    assert "2,360 of 3,589" in found
+    assert "geo-i: Requests: 2,360 of the 3,589 that were due answered; what was not enters" in " ".join(
+        found.split()
+    )
+
+
+def test_a_result_that_did_not_count_what_was_due_is_not_blamed_for_it() -> None:
+    found = shown(Result(1, {"geo-i": architecture_result("geo-i")}))
+    (row,) = (line for line in found.splitlines() if "Requests answered" in line)
+    assert UNKNOWN in row
+    assert "geo-i: Requests" not in found
+
+
+@pytest.mark.parametrize(
+    ("spread", "text"),
+    [
+        (Spread(166.2, 170.4, 190.0, 60), "166 / p98 170 (n = 60)"),
+        (Spread(166.2, None, 166.9, 2), "166 / max 167 (n = 2)"),
+        (Spread(166.2, 166.9, 166.9), "166 / max 167"),
+        (Spread(None, None, None, 0), UNKNOWN),
+    ],
+)
+def test_a_spread_of_few_broadcasts_shows_no_98th_percentile(spread: Spread, text: str) -> None:
+    found = shown(Result(1, {"a": replace(architecture_result("geo-i"), broadcast_spread_ms=spread)}))
+    (row,) = (line for line in found.splitlines() if "Spread" in line)
+    assert row.rstrip().endswith(text)

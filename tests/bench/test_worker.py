@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from bench import coordinator, outcome, plan
 from bench.events import Progress
 from bench.load import Load
 from bench.scenario import Scenario, Uniform
-from bench.schedule import Kind, schedule
+from bench.schedule import Action, Kind, schedule
 from market import protocol
 from market.protocol import ErrorCode, PlacePrediction
 from tests.bench.market_server import Faults, Market, market_server
@@ -96,8 +97,16 @@ def sound(
     return (*made.run(), made)
 
 
+def scheduled(scenario: Scenario) -> list[Action]:
+    return list(schedule(scenario, 1, range(scenario.users)))
+
+
 def planned(scenario: Scenario, kind: Kind) -> int:
-    return sum(action.kind is kind for action in schedule(scenario, 1, range(scenario.users)))
+    return sum(action.kind is kind for action in scheduled(scenario))
+
+
+def connect_errors(load: Load) -> dict[str, int]:
+    return {code: count for code, count in load.errors.items() if code.startswith("connect:")}
 
 
 def test_everybody_connects_joins_predicts_and_hears_every_broadcast(
@@ -112,6 +121,13 @@ def test_everybody_connects_joins_predicts_and_hears_every_broadcast(
     assert load.latency["read"].all.count == 3 * 6
     assert load.latency["prediction"].all.count == predictions > 40
     assert load.requests == 3 * 6 + predictions
+    counts = {quantity: (found.due, found.answered) for quantity, found in load.latency.items()}
+    assert counts == {
+        "handshake": (6, 6),
+        "read": (18, 18),
+        "prediction": (predictions, predictions),
+        "broadcast": (None, None),
+    }
     assert load.broadcasts.received == load.latency["broadcast"].all.count >= 6 * 4
     assert (load.broadcasts.missed, load.broadcasts.duplicate) == (0, 0)
     assert sorted(load.latency["handshake"].by_region) == ["here", "there"]
@@ -137,7 +153,8 @@ def test_the_acknowledged_predictions_are_those_that_the_server_took(
 
 def test_the_spread_is_measured_over_the_users_of_all_workers(sound: tuple[Load, Market, Bench]) -> None:
     load, _, _ = sound
-    assert load.spread_broadcasts >= 4
+    assert load.spread.count is not None
+    assert load.spread.count >= 4
     assert load.settled_at_s is not None
     assert load.started_at_s + QUICK.ramp_s <= load.settled_at_s < load.ended_at_s
     p50, longest = load.spread.p50, load.spread.max
@@ -200,7 +217,10 @@ def test_requests_beyond_the_bound_are_dropped_and_counted(bench: Bench) -> None
     bench.drain_timeout_s = 0.1
     load, market = bench.run()
     assert len(market.placed) == len(load.unanswered) == 2 * 3
-    assert load.errors == {"dropped:outstanding": planned(bench.scenario, Kind.PLACE) - 6}
+    due = planned(bench.scenario, Kind.PLACE)
+    assert load.errors == {"dropped:outstanding": due - 6}
+    assert load.latency["prediction"].all.count == load.latency["prediction"].due == due
+    assert load.latency["prediction"].answered == 0
 
 
 @pytest.mark.parametrize(
@@ -262,8 +282,65 @@ def test_users_who_cannot_connect_have_failed_with_the_reason(bench: Bench) -> N
     bench.audience = 4
     load, _ = bench.run()
     assert (load.users.connected, load.users.failed, load.users.lost) == (4, 2, 0)
+    dropped = load.errors.pop("dropped:not-connected")
+    assert dropped == sum(action.user in (0, 1) for action in scheduled(QUICK)) - 2
     assert load.errors == {"connect:TimeoutError": 1, "http:403": 1}
-    assert load.latency["handshake"].all.count == 4
+
+
+def test_what_users_without_a_connection_were_to_do_counts_with_its_age_at_the_end(bench: Bench) -> None:
+    bench.faults = Faults(refused=frozenset({"user-0"}), hung=frozenset({"user-1"}))
+    bench.handshake_timeout_s = 0.5
+    bench.audience = 4
+    load, _ = bench.run()
+    due = {
+        "handshake": planned(QUICK, Kind.CONNECT),
+        "read": planned(QUICK, Kind.JOIN) + 2 * 4,
+        "prediction": planned(QUICK, Kind.PLACE),
+    }
+    theirs = Counter(action.kind for action in scheduled(QUICK) if action.user in (0, 1))
+    undone = {
+        "handshake": theirs[Kind.CONNECT],
+        "read": theirs[Kind.JOIN],
+        "prediction": theirs[Kind.PLACE],
+    }
+    for quantity, count in due.items():
+        measured = load.latency[quantity]
+        assert (measured.due, measured.all.count) == (count, count)
+        assert measured.answered == count - undone[quantity]
+    first_s = {
+        kind: min(a.at_s for a in scheduled(QUICK) if a.user in (0, 1) and a.kind is kind) for kind in Kind
+    }
+    for quantity, kind in (("handshake", Kind.CONNECT), ("read", Kind.JOIN), ("prediction", Kind.PLACE)):
+        longest = load.latency[quantity].all.max
+        assert longest is not None
+        assert longest >= (QUICK.end_s + QUICK.linger_s - first_s[kind]) * 1000 - 50
+
+
+def test_a_user_who_is_let_in_late_acts_late_from_when_it_was_due(bench: Bench) -> None:
+    late_s = 1.0
+    bench.faults = Faults(late_s={"user-0": late_s})
+    load, _ = bench.run()
+    (join,) = (action for action in scheduled(QUICK) if action.user == 0 and action.kind is Kind.JOIN)
+    first = min(action.at_s for action in scheduled(QUICK) if action.user == 0 and action.kind is Kind.PLACE)
+    for quantity, due_s in (("handshake", 0.0), ("read", join.at_s), ("prediction", first)):
+        longest = load.latency[quantity].all.max
+        assert longest is not None
+        assert longest == pytest.approx((late_s - due_s) * 1000, abs=150)
+    assert load.errors == {}
+
+
+def test_what_users_were_still_to_do_when_they_were_lost_counts_too(bench: Bench) -> None:
+    bench.faults = Faults(kicked={"user-0": 4408})
+    bench.audience = 5
+    load, _ = bench.run()
+    predictions = sum(a.user == 0 and a.kind is Kind.PLACE for a in scheduled(QUICK))
+    assert load.errors == {"close:4408": 1, "dropped:not-connected": predictions}
+    assert (
+        load.latency["prediction"].all.count == load.latency["prediction"].due == planned(QUICK, Kind.PLACE)
+    )
+    assert load.latency["prediction"].answered == planned(QUICK, Kind.PLACE) - predictions
+    assert load.latency["read"].answered == 3 * 6 - 2
+    assert load.unanswered == []
 
 
 def test_users_who_are_disconnected_are_lost_with_the_close_code(bench: Bench) -> None:
@@ -271,6 +348,7 @@ def test_users_who_are_disconnected_are_lost_with_the_close_code(bench: Bench) -
     bench.audience = 3
     load, _ = bench.run()
     assert (load.users.connected, load.users.failed, load.users.lost) == (6, 0, 3)
+    load.errors.pop("dropped:not-connected")
     assert load.errors == {"close:1001": 1, "close:1006": 1, "close:4408": 1}
     assert load.broadcasts.missed == 0
 
@@ -279,14 +357,14 @@ def test_a_certificate_for_another_name_is_refused(bench: Bench) -> None:
     bench.host = "127.0.0.1"
     load, market = bench.run()
     assert load.users.failed == 6
-    assert load.errors == {"connect:SSLCertVerificationError": 6}
+    assert connect_errors(load) == {"connect:SSLCertVerificationError": 6}
     assert market.connections == {}
 
 
 def test_a_certificate_of_another_authority_is_refused(bench: Bench) -> None:
     bench.ca_file = Path("/etc/ssl/certs/ca-certificates.crt")
     load, _ = bench.run()
-    assert load.errors == {"connect:SSLCertVerificationError": 6}
+    assert connect_errors(load) == {"connect:SSLCertVerificationError": 6}
 
 
 def test_a_port_where_nobody_listens_is_refused(bench: Bench) -> None:
@@ -302,7 +380,7 @@ def test_a_port_where_nobody_listens_is_refused(bench: Bench) -> None:
         )
         return await coordinator.run(plans, coordinator.spawn_here, bench.directory)
 
-    assert asyncio.run(run()).errors == {"connect:ConnectionRefusedError": 6}
+    assert connect_errors(asyncio.run(run())) == {"connect:ConnectionRefusedError": 6}
 
 
 def test_progress_is_the_sum_over_the_workers_and_only_grows(sound: tuple[Load, Market, Bench]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +107,46 @@ class TestComparison:
         path.write_bytes(encode(on_aws("baseline")))
         other = on_aws("geo-i", users=7)
         assert other.run
-        with pytest.raises(FleetError, match=r"has runs with users \d+: choose another --out"):
+        with pytest.raises(FleetError, match=r"has runs with users 2400, and this one has users 7: choose"):
             comparison.joined(path, "geo-i", other.architectures["geo-i"], other.run)
+
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            ({"seed": 2}, "has runs with the seed 1, and this one has the seed 2"),
+            ({"machine": "2 of them"}, "the load fleet 2 of them"),
+            ({"version": "9.9"}, "the version 9.9"),
+            ({"prices": "2026-03-01"}, "the prices of 2026-03-01"),
+        ],
+    )
+    def test_runs_that_are_unlike_in_another_way_are_not_compared_either(
+        self, changes: dict[str, Any], said: str, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "result.json"
+        path.write_bytes(encode(on_aws("baseline", seed=1, prices="2015-11-09")))
+        other = on_aws("geo-i", **{"seed": 1, "prices": "2015-11-09", **changes})
+        assert other.run
+        with pytest.raises(FleetError, match=re.escape(said)):
+            comparison.joined(path, "geo-i", other.architectures["geo-i"], other.run)
+
+    def test_each_architecture_keeps_what_was_run_of_it(self, tmp_path: Path) -> None:
+        path = tmp_path / "result.json"
+        path.write_bytes(encode(on_aws("baseline", command="first")))  # of a version that kept one for all
+        for name, command in (("geo-i", "second"), ("geo-ii", "third")):
+            one = on_aws(name, command=command, seed=1)
+            assert one.run
+            path.write_bytes(encode(comparison.joined(path, name, one.architectures[name], one.run)))
+        found = stored.load(path)
+        assert {name: run.run.command for name, run in found.architectures.items() if run.run} == {
+            "baseline": "first",
+            "geo-i": "second",
+            "geo-ii": "third",
+        }
+        assert found.run
+        assert (found.run.command, found.run.seed) == ("first", 1)
+        html.write(found, tmp_path / "report.html")
+        text = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert all(f"<code>{command}</code>" in text for command in ("first", "second", "third"))
 
     def test_the_report_speaks_of_aws_and_not_of_the_lab(self, tmp_path: Path) -> None:
         html.write(on_aws("baseline"), tmp_path / "report.html")

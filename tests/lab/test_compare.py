@@ -13,22 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
 from bench import result as results
-from bench.failures import failures
-from bench.result import (
-    ArchitectureResult,
-    Broadcasts,
-    Elasticity,
-    Generator,
-    Ledger,
-    Meters,
-    Range,
-    Result,
-    Spread,
-    Users,
-)
 from infra.regions import REGIONS
 from lab import namespaces
 from lab.waiting import until
@@ -184,39 +170,3 @@ def test_a_wrong_argument_is_refused_with_what_to_do(
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
-
-
-NOTHING = Range(None, None, None)
-FINE = ArchitectureResult(
-    users=Users(requested=8, connected=8, failed=0, lost=0),
-    latency_ms={},
-    broadcasts=Broadcasts(0, 0, 0),
-    broadcast_spread_ms=Spread(None, None, None),
-    errors={},
-    ledger=Ledger(acknowledged=3, rows=3, missing=0, duplicate=0, balanced=True),
-    meters=Meters(NOTHING, NOTHING, NOTHING, NOTHING, None, Elasticity(None, None)),
-    cost_per_hour=1.0,
-    generator=Generator(None, saturated=False),
-)
-LOST = replace(FINE, users=Users(requested=8, connected=8, failed=0, lost=1))
-REFUSED = replace(FINE, users=Users(requested=8, connected=6, failed=2, lost=0))
-UNPROVEN = replace(FINE, ledger=Ledger(acknowledged=3, rows=2, missing=1, duplicate=0, balanced=False))
-
-
-@pytest.mark.parametrize(
-    ("found", "said"),
-    [
-        (Result(1, {"geo-i": FINE}), []),
-        (Result(1, {"geo-i": LOST}), ["geo-i: 1 of 8 users were lost"]),
-        (Result(1, {"geo-i": REFUSED}), ["geo-i: 2 of 8 users could not connect"]),
-        (Result(1, {"geo-i": UNPROVEN}), ["geo-i: the ledger does not add up"]),
-        (Result(1, {"geo-i": FINE}, blocking={"geo-i": LOST}), []),
-        (Result(1, {"geo-i": FINE}, blocking={"geo-i": UNPROVEN}), ["geo-i (blocking): the ledger does not"]),
-    ],
-)
-def test_a_comparison_fails_for_users_and_for_money_and_the_control_for_money_only(
-    found: Result, said: list[str]
-) -> None:
-    reasons = failures(found)
-    assert len(reasons) == len(said)
-    assert all(reason.startswith(start) for reason, start in zip(reasons, said, strict=True))

@@ -16,9 +16,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from infra.regions import REGIONS
-from lab import client, commands, verify_command, world
+from lab import client, commands, states, verify_command, world
 from lab.errors import LabInUseError
-from lab.lab import Lab, ProcessEndedError, read_state
+from lab.lab import Lab, ProcessEndedError
 from lab.waiting import until
 from market import keys
 from market.protocol import decode_push, encode
@@ -193,7 +193,7 @@ def test_status_lists_machines_and_how_to_reach_them(geo_ii: Lab, root: Path) ->
     assert result.exit_code == 0, result.output
     for word in ("sql-replica-sa-east-1", "Sydney", geo_ii.url, "2 api", "mariadb"):
         assert word in result.output
-    assert read_state(name, root) == geo_ii.state
+    assert states.read(name, root) == geo_ii.state
 
 
 def verified(lab: Lab, root: Path) -> Result:

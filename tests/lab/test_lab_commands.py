@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,11 +11,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from isochrone import app
 from lab import commands, world
-from lab.errors import LabError, MachineError
-from lab.lab import destroy
+from lab.errors import LabError, LabInUseError, MachineError
+from lab.states import destroy
 from lab.waiting import until
+from lab.world import World
 from tests.lab.labs import FEW, PROJECT, assert_nothing_is_left, bring_up, new_name
+from tests.lab.worlds import DISTANT, PAIR, SLEEP, remains
 
 
 def test_a_lab_that_cannot_come_up_leaves_nothing_and_says_why(root: Path, few: Path) -> None:
@@ -78,9 +82,59 @@ def test_up_leaves_it_running_and_down_takes_it_away_from_another_process(root: 
         assert process.returncode == 0, output.decode()
         assert f"isochrone lab connect sa-east-1 --name {name}".encode() in output
         assert len([p for p in world.status(name, root).processes if p.process.startswith("api-")]) == FEW
+        with pytest.raises(LabInUseError, match=r"`isochrone lab up` brought up .* take it down with"):
+            bring_up("baseline", root, name, stacks=few)
+        assert len([p for p in world.status(name, root).processes if p.process.startswith("api-")]) == FEW
         with lab_command("down", "--name", name, "--state-dir", root) as process:
             assert process.wait(30) == 0
         assert_nothing_is_left(name, root)
+    finally:
+        destroy(name, root)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["lab up geo-ii", "lab down", "lab connect sa-east-1", "compare", "faults run", "verify consistency"],
+)
+def test_who_is_not_root_is_told_to_use_sudo(
+    command: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.chdir(tmp_path)
+    stacks = (
+        []
+        if command.rsplit(maxsplit=1)[-1] in ("down", "sa-east-1", "consistency")
+        else ["--stacks", str(PROJECT)]
+    )
+    options = ["--name", "tnone", "--state-dir", str(root), *stacks]
+    result = CliRunner().invoke(app, [*command.split(), *options])
+    assert result.exit_code in (1, 2)
+    assert "run the same command with sudo" in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+def test_down_leaves_a_lab_to_the_command_that_uses_it_unless_it_is_told_to_take_it(
+    lab: str, tmp_path: Path
+) -> None:
+    down = ["down", "--name", lab, "--state-dir", str(tmp_path)]
+    with World.create(lab, tmp_path, PAIR, DISTANT) as held:
+        child = held.spawn("left", "sleeper", SLEEP)
+        for arguments in (down, ["down", "--all", "--state-dir", str(tmp_path)]):
+            refused = CliRunner().invoke(commands.app, arguments)
+            assert refused.exit_code == 1
+            assert "end that one, or take the lab from it with --force" in " ".join(refused.output.split())
+            assert child.poll() is None
+        assert CliRunner().invoke(commands.app, [*down, "--force"]).exit_code == 0
+        assert remains(lab, tmp_path) == []
+
+
+def test_a_kept_lab_of_which_nothing_runs_any_more_is_replaced(root: Path, few: Path) -> None:
+    name = new_name()
+    try:
+        kept = bring_up("baseline", root, name, stacks=few, kept=True)
+        kept.down(keep_state=True)
+        with bring_up("baseline", root, name, stacks=few) as made:
+            assert made.state.kept is False
     finally:
         destroy(name, root)
 

@@ -13,7 +13,7 @@ from lab.faults import catalogue, records
 from lab.faults.actions import Fault
 from lab.faults.records import Acknowledged
 from lab.faults.run import Drill, run
-from lab.lab import destroy
+from lab.states import destroy
 from tests.lab.worlds import lab_name
 
 PROJECT = Path(__file__).parents[3]
