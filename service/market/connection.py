@@ -143,8 +143,7 @@ class Connection(asyncio.Protocol):
         self.session.end()
         self._transport = None
         self._held_back = None
-        self._wire.parser = _finished  # breaks the cycles, so that no garbage collection is needed
-        self._wire.on_frame = _ignore
+        self._untie()
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
@@ -252,13 +251,20 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _untie(self) -> None:
+        """Break the cycles, so that no garbage collection is needed: what is frozen by then has none."""
+        self._wire.parser = _finished
+        self._wire.on_frame = _ignore
+        for error in (self._wire.handshake_exc, self._wire.parser_exc):
+            if error is not None:
+                error.__traceback__ = None  # it has the protocol and the error itself
+
     def _hand_over(self, transport: asyncio.Transport, data: bytes) -> None:
         """Leave the connection to plain HTTP."""
         self._api.disconnected(self)
         self.session.end()
         self._transport = None
-        self._wire.parser = _finished
-        self._wire.on_frame = _ignore
+        self._untie()
         http = HttpConnection(self._api)
         transport.set_protocol(http)
         http.connection_made(transport)

@@ -104,7 +104,6 @@ class Signer:
     def _claims(self, token: str) -> dict[str, Any]:
         """Raises what `jwt` raises when none of the keys fits."""
         name = jwt.get_unverified_header(token).get("kid")
-        unsigned: Exception = jwt.InvalidSignatureError("there is no such key")
         for key in self._candidates(name):
             try:
                 claims: dict[str, Any] = jwt.decode(
@@ -115,11 +114,10 @@ class Signer:
                     leeway=self._leeway_s,
                     options={"require": ["sub", "aud", "exp"]},
                 )
-            except jwt.InvalidSignatureError as error:
-                unsigned = error
-            else:
-                return claims
-        raise unsigned
+            except jwt.InvalidSignatureError:
+                continue
+            return claims
+        raise jwt.InvalidSignatureError("it is signed with none of the keys")
 
     def _candidates(self, name: str | None) -> Sequence[TokenKey]:
         """A named key for a token that names it; the one without a name for those that name another."""

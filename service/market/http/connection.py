@@ -107,6 +107,7 @@ class HttpConnection(asyncio.Protocol):
             try:
                 event = self._wire.next_event()
             except h11.RemoteProtocolError as error:
+                error.__traceback__ = None  # it has the error itself: nothing would ever free this connection
                 self._answering = True
                 status = HTTPStatus(error.error_status_hint)
                 self._refuse(status, Failure(ErrorCode.MALFORMED, str(error)), close=True)
