@@ -296,7 +296,7 @@ class Connection(asyncio.Protocol):
                     raise TokenError("show one token: Authorization: Bearer TOKEN")
                 self.session.identify(token.strip())
         except TokenError as error:
-            self._api.audit.note_read("", "authenticate", error.code)
+            self._api.audit.note_stranger("authenticate", error.code, again=False)
             return refused(self._wire, error)
         return response
 

@@ -45,6 +45,8 @@ _log = logging.getLogger(__name__)
 
 MAX_REFUSALS: Final = 100
 """Messages in a row that are refused before the connection is closed."""
+MAX_STRANGER_REFUSALS: Final = 3
+"""Messages that are refused before it is closed when no valid token was shown."""
 
 KINDS: Final[tuple[type[Request], ...]] = (Authenticate, JoinGame, LeaveGame, *HANDLERS)
 """What a client may send to an API process."""
@@ -254,7 +256,10 @@ class Session:
     def _note(self, message: Request | None, code: int = 0) -> None:
         """Have the audit log say how a request of the connection itself was answered; None: an unreadable."""
         kind = "unreadable" if message is None else str(message.__struct_config__.tag)
-        self._api.audit.note_read("" if self.identity is None else self.identity.user, kind, code)
+        if self.identity is None:
+            self._api.audit.note_stranger(kind, code, again=self._refusals > 0)
+        else:
+            self._api.audit.note_read(self.identity.user, kind, code)
 
     def _refuse(
         self,
@@ -268,7 +273,7 @@ class Session:
         shown = request.id if isinstance(request, Request) else request
         self._fail(shown, Failure(code, why, retry_after_ms))
         self._refusals += 1
-        if self._refusals >= MAX_REFUSALS:
+        if self._refusals >= (MAX_STRANGER_REFUSALS if self.identity is None else MAX_REFUSALS):
             self._close(CloseCode.TOO_MANY_ERRORS, "read the errors, then come back")
 
     def _refuse_unreadable(self, data: bytes, error: Exception) -> None:

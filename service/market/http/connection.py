@@ -53,6 +53,7 @@ class HttpConnection(asyncio.Protocol):
         self._request: h11.Request | None = None
         self._body = b""
         self._answering = False
+        self._refused_stranger = False
         self._name: str | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -181,7 +182,7 @@ class HttpConnection(asyncio.Protocol):
         try:
             identity = self._identify(asked)
         except TokenError as error:
-            self._note(route, "", error.code)
+            self._note(route, None, error.code)
             challenge = [("WWW-Authenticate", 'Bearer realm="market"')] if error.status == 401 else []
             self._refuse(HTTPStatus(error.status), Failure(error.code, str(error)), headers=challenge)
             return
@@ -203,9 +204,14 @@ class HttpConnection(asyncio.Protocol):
         else:
             handle(self._api, identity, request, self._done)
 
-    def _note(self, route: Route, user: str, code: int) -> None:
-        """Have the audit log say that a request was refused before it reached its handler."""
-        self._api.audit.note_read(user, str(route.request.__struct_config__.tag), code)
+    def _note(self, route: Route, user: str | None, code: int) -> None:
+        """Have the audit log say that a request was refused before its handler; None: a stranger's."""
+        kind = str(route.request.__struct_config__.tag)
+        if user is None:
+            self._api.audit.note_stranger(kind, code, again=self._refused_stranger)
+            self._refused_stranger = True
+        else:
+            self._api.audit.note_read(user, kind, code)
 
     def _identify(self, asked: h11.Request) -> Identity:
         scheme, _, token = (_header(asked, b"authorization") or "").partition(" ")
