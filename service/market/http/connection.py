@@ -53,6 +53,7 @@ class HttpConnection(asyncio.Protocol):
         self._request: h11.Request | None = None
         self._body = b""
         self._answering = False
+        self._is_counted = False
         self._refused_stranger = False
         self._name: str | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -179,6 +180,11 @@ class HttpConnection(asyncio.Protocol):
             )
             return
         route, in_path = found
+        if wait_s := self._wait_of_address(asked):
+            self._note(route, None, ErrorCode.RATE_LIMITED)
+            why = Failure(ErrorCode.RATE_LIMITED, "this address asks too often", in_ms(wait_s))
+            self._refuse(status_of(why.code), why, close=not self._is_counted)
+            return
         try:
             identity = self._identify(asked)
         except TokenError as error:
@@ -186,9 +192,7 @@ class HttpConnection(asyncio.Protocol):
             challenge = [("WWW-Authenticate", 'Bearer realm="market"')] if error.status == 401 else []
             self._refuse(HTTPStatus(error.status), Failure(error.code, str(error)), headers=challenge)
             return
-        told = _header(asked, HEADER.lower().encode())
-        address = client_address(self._transport, [told] if told else [])
-        if wait_s := self._api.limiter.request(identity, address):
+        if wait_s := self._api.limiter.request(identity, None):
             self._note(route, identity.user, ErrorCode.RATE_LIMITED)
             self._done(Failure(ErrorCode.RATE_LIMITED, "ask less often", in_ms(wait_s)))
             return
@@ -203,6 +207,17 @@ class HttpConnection(asyncio.Protocol):
             self._done(request)
         else:
             handle(self._api, identity, request, self._done)
+
+    def _wait_of_address(self, asked: h11.Request) -> float:
+        """0.0 when the address may ask, else for how long not; its connection counts with the first request.
+
+        That is before the token is looked at: who has none is limited too.
+        """
+        told = _header(asked, HEADER.lower().encode())
+        address = client_address(self._transport, [told] if told else [])
+        wait_s = 0.0 if self._is_counted else self._api.limiter.connection_from(address)
+        self._is_counted = self._is_counted or not wait_s
+        return wait_s or self._api.limiter.request(None, address)
 
     def _note(self, route: Route, user: str | None, code: int) -> None:
         """Have the audit log say that a request was refused before its handler; None: a stranger's."""
