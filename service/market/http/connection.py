@@ -44,7 +44,11 @@ def description() -> bytes:
 
 
 class HttpConnection(asyncio.Protocol):
-    """Answers one request after the other; the next one is read when the last one is answered."""
+    """Answers one request after the other; the next one is read when the last one is answered.
+
+    Requests that came together are answered in as many turns of the loop, and none is while the client leaves
+    too much unread.
+    """
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -53,6 +57,7 @@ class HttpConnection(asyncio.Protocol):
         self._request: h11.Request | None = None
         self._body = b""
         self._answering = False
+        self._is_paused = False
         self._is_counted = False
         self._refused_stranger = False
         self._name: str | None = None
@@ -87,25 +92,54 @@ class HttpConnection(asyncio.Protocol):
         """See `asyncio.Protocol`."""
         self._wire.receive_data(b"")
         self._advance()
-        return self._answering
+        return self._transport is not None and not self._transport.is_closing()
+
+    def pause_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        self._is_paused = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        self._is_paused = False
+        if not self._answering:
+            self._go_on()
 
     def finish(self) -> None:
         """End as soon as the present request, if any, is answered."""
         if not self._answering:
-            self.cut_off()
+            self._hang_up()
 
     def cut_off(self) -> None:
-        """End now."""
+        """End now, whatever was not sent yet."""
         if self._transport is not None:
+            self._transport.abort()
+
+    def _hang_up(self) -> None:
+        """End when the client has read the last answer, or takes too long to."""
+        if self._transport is not None:
+            self._wait(REQUEST_TIMEOUT_S)
             self._transport.close()
+
+    def _go_on(self) -> None:
+        """Read the next request, with the next turn of the loop."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+            asyncio.get_running_loop().call_soon(self._advance)
 
     def _wait(self, timeout_s: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(timeout_s, self.cut_off)
 
+    def _is_ready(self) -> bool:
+        """Whether the next request may be answered."""
+        gone = self._transport is None or self._transport.is_closing()
+        return not (gone or self._answering or self._is_paused)
+
     def _advance(self) -> None:
-        while self._transport is not None and not self._answering:
+        while self._is_ready():
             try:
                 event = self._wire.next_event()
             except h11.RemoteProtocolError as error:
@@ -130,12 +164,14 @@ class HttpConnection(asyncio.Protocol):
                     limit = self._api.settings.max_message_bytes
                     why = Failure(ErrorCode.MALFORMED, f"send at most {limit} bytes")
                     self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why, close=True)
+                    return
             elif isinstance(event, h11.EndOfMessage):
                 self._answering = True
                 if self._request is not None:
                     self._answer(self._request)
+                return
             else:
-                self.cut_off()
+                self._hang_up()
                 return
 
     def _answer(self, request: h11.Request) -> None:
@@ -282,12 +318,12 @@ class HttpConnection(asyncio.Protocol):
         self._answering = False
         self._name = None
         if self._wire.our_state is h11.MUST_CLOSE or self._wire.their_state is not h11.DONE:
-            self.cut_off()
+            self._hang_up()
             return
         self._wire.start_next_cycle()
         self._wait(IDLE_TIMEOUT_S)
-        self._transport.resume_reading()
-        asyncio.get_running_loop().call_soon(self._advance)
+        if not self._is_paused:
+            self._go_on()
 
     def _send(self, event: h11.Event) -> None:
         data = self._wire.send(event)
