@@ -105,7 +105,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     programs send no origin. `drain_spread_ms` is over how long clients come back that are sent away. The
     journal takes at most `journal_max_entries` (reckon with 512 bytes each). With `audit` `writes` the audit
     log leaves out those requests that changed nothing and did not fail. `protocols` are the subprotocols that
-    clients are offered: with one of them a server is as one of that version.
+    clients are offered: with one of them a server is as one of that version. A deposit takes a token with the
+    scope `bank`; with `deposits` `self`, for play money, every user may add to the own account.
 
     `acknowledge` says who has to have a write before it is answered: the master alone, or the standbys too,
     that is every one that may be promoted and at least one. `standbys` are all Redis machines at home,
@@ -140,6 +141,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     tracing: TracingSettings = TracingSettings()
     journal_max_entries: Annotated[int, Meta(ge=10, le=100_000_000)] = 1_000_000
     audit: Literal["all", "writes"] = "all"
+    deposits: Literal["bank", "self"] = "bank"
 
     def __post_init__(self) -> None:
         if self.acknowledge == "standby" and not (self.standbys and self.redis_master.sentinels):

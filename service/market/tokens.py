@@ -21,6 +21,8 @@ LEEWAY_S: Final = 5.0
 ADMIN: Final = "admin"
 """The scope of operators."""
 
+BANK: Final = "bank"
+"""The scope of who has taken a user's money, and adds it to that user's account."""
 FEED: Final = "feed"
 """The scope of who tells what happens in the matches."""
 

@@ -89,7 +89,7 @@ class GetAccount(Request, frozen=True):
 
 
 class Deposit(Request, frozen=True):
-    """Add money to the account; the same key never adds it twice."""
+    """Add money to the account (scope `bank` or `admin`); the same key never adds it twice."""
 
     amount: Stake
     key: Name
