@@ -61,6 +61,7 @@ FEED: Final = "market:feed:"
 SEEN: Final = "market:seen:"
 APPLY: Final = "market:apply:"
 UNDECIDED: Final = "market:undecided:"
+HELD: Final = "market:held:"
 LEDGER_GROUP: Final = "ledger"
 """The consumer group of the journal that drains it to SQL."""
 RESOLVER_GROUP: Final = "resolver"
@@ -150,6 +151,11 @@ def apply(game: str) -> str:
 def undecided(game: str, kind: str) -> str:
     """Set: the pools of a game that an event of a kind may decide."""
     return f"{UNDECIDED}{game}:{kind}"
+
+
+def held(game: str, event: str) -> str:
+    """Set: the pools that an event holds until it is applied; `held` of a pool counts such events."""
+    return f"{HELD}{game}:{event}"
 
 
 def channel(game: str) -> str:

@@ -97,7 +97,7 @@ MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.EXISTS: "this name is taken by another one; choose another",
     ErrorCode.CONFLICT: "this cannot be done in its present state",
     ErrorCode.JOURNAL_FULL: "the journal is full for now and nothing was done; repeat the request later",
-    ErrorCode.POOL_CLOSED: "the pool takes no more predictions",
+    ErrorCode.POOL_CLOSED: "the pool takes no predictions (any more, or until an event is looked at)",
     ErrorCode.KEY_REUSED: "this key was used before, for something else or what has ended; take a new key",
     ErrorCode.INSUFFICIENT_FUNDS: "the stake is more than the balance",
     ErrorCode.UNAVAILABLE: "the data cannot be reached; repeat the request with the same key",
