@@ -93,7 +93,7 @@ MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.NO_SUCH_PREDICTION: "the user placed no prediction with this key in this pool",
     ErrorCode.NO_SUCH_ORDER: "the user has no standing order with this key; list_orders shows them",
     ErrorCode.NOT_ALLOWED: "the user may not do this",
-    ErrorCode.TOO_LATE: "the grace time of the prediction is over",
+    ErrorCode.TOO_LATE: "the grace time of the prediction is over, or it has set off standing orders",
     ErrorCode.EXISTS: "this name is taken by another one; choose another",
     ErrorCode.CONFLICT: "this cannot be done in its present state",
     ErrorCode.JOURNAL_FULL: "the journal is full for now and nothing was done; repeat the request later",

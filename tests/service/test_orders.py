@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from fractions import Fraction
 from typing import Any, Final, Literal
 
@@ -73,6 +74,23 @@ def journalled(client: Client, *kinds: str) -> list[tuple[str, str]]:
 
 def nothing_is_left(client: Client) -> bool:
     return not list(client.scan_iter(f"{keys.ORDERS}*")) and not list(client.scan_iter(f"{keys.ORDERS_OF}*"))
+
+
+def test_a_stake_that_set_off_orders_is_not_taken_back(market: Client) -> None:
+    granted(market, ordering(when=Condition(0, 900, "at_least")))
+    bet(market, 1, 1, 20)
+    bet(market, 2, 0, 10)
+    cancelled = [CancelPrediction(0, "match-1", "winner", f"k{number}") for number in range(4)]
+    flush(market)
+    granted(market, accounts.cancel("user-99", cancelled[2], INTERVAL_MS))
+    bet(market, 3, 0, 500)
+    flush(market)
+    assert waiting(market) == []
+    time.sleep(0.002)
+    assert refused(market, accounts.cancel("user-99", cancelled[3], INTERVAL_MS)) is ErrorCode.TOO_LATE
+    granted(market, accounts.cancel("user-1", CancelPrediction(0, "match-1", "winner", "o1"), INTERVAL_MS))
+    bet(market, 0, 2, 5)
+    granted(market, accounts.cancel("user-99", cancelled[0], INTERVAL_MS))
 
 
 def test_an_order_is_kept_and_takes_no_money(market: Client) -> None:
