@@ -1,7 +1,8 @@
 """The names of what the service keeps in Redis.
 
 Names of games, pools, users and keys never hold a colon or a space (`protocol.Name`), so that these names
-cannot run into one another. `PREFIXES` are known to every script by the same names.
+cannot run into one another. Every script knows the texts below, whole names and beginnings of names, by their
+names here after `KEY_`.
 """
 
 from __future__ import annotations
@@ -88,6 +89,11 @@ def pools(game: str) -> str:
     return f"{GAME}{game}:pools"
 
 
+def asked(game: str) -> str:
+    """String: how many questions users have asked in a game."""
+    return f"{GAME}{game}:questions"
+
+
 def receipt(user: str, key: str) -> str:
     """String: the receipt of the write that a user made with an idempotency key."""
     return f"{RECEIPT}{user}:{key}"
@@ -114,7 +120,7 @@ def orders_of(user: str) -> str:
 
 
 def questions(user: str) -> str:
-    """Set: the pools of the questions that a user asked."""
+    """Set: the pools of the questions that a user asked, until they are closed and their game is over."""
     return QUESTIONS + user
 
 
@@ -139,7 +145,7 @@ def feed(game: str) -> str:
 
 
 def seen(game: str) -> str:
-    """Hash: id of an event -> `protocol.Event` as JSON; so that each counts once."""
+    """Hash: id of an event -> "arrived_ms at_ms JSON", the event without its time: each counts once."""
     return SEEN + game
 
 
