@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from market.connection_settings import Compression, Limits
+from market.limits import MAX_TAKEOUT
 from market.protocol import SUBPROTOCOLS, Subprotocol
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -77,7 +78,7 @@ class ResolverSettings(Struct, frozen=True, forbid_unknown_fields=True, rename="
     """
 
     templates: str | None = None
-    takeout: Annotated[int, Meta(ge=0, le=500)] = 0
+    takeout: Annotated[int, Meta(ge=0, le=MAX_TAKEOUT)] = 0
     reorder_window_ms: Annotated[int, Meta(ge=0, le=60_000)] = 2000
     poll_ms: Annotated[int, Meta(ge=10, le=1000)] = 250
 

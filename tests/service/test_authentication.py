@@ -96,8 +96,9 @@ def test_who_shows_no_token_is_refused_a_few_times_noted_once_and_closed(
 
     async def scenario() -> None:
         async with connected(server.path) as client:
-            for message in (ListGames(1), "{}", ListGames(2), *["{}"] * 20):
-                await client.send(message)
+            for number in range(12):
+                await client.send(ListGames(number))
+                await client.send("{}")
             assert [(await client.reply()).code for _ in range(3)] == [
                 ErrorCode.UNAUTHENTICATED,
                 ErrorCode.MALFORMED,
