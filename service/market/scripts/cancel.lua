@@ -29,12 +29,10 @@ end
 if not is_open(state) then
     return { POOL_CLOSED }
 end
-local grace_ms, passed_ms = unpack(redis.call('HMGET', pool_key, 'grace_ms', 'passed_ms'))
+local grace_ms, moved = unpack(redis.call('HMGET', pool_key, 'grace_ms', 'moved'))
 -- A stake that was there when standing orders were set off stays: nobody moves a mark for others and takes it back.
--- What was placed by such an order, at that very moment, did not move it.
-local moved_ms = tonumber(passed_ms or -1) - (kept:find(' order=', 1, true) and 1 or 0)
 if now_ms - tonumber(placed_ms) > tonumber(grace_ms or GRACE_MS_DEFAULT)
-    or tonumber(placed_ms) <= moved_ms then
+    or tonumber(index) < tonumber(moved or 0) then
     return { TOO_LATE }
 end
 if journal_is_full() then

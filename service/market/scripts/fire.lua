@@ -7,7 +7,7 @@ local function choose_met(pool, options_count)
         local key = marks(pool, passes, option)
         local members = redis.call('ZRANGE', key, from, to, 'BYSCORE', unpack(order))
         if #members > 0 then
-            redis.call('HSET', KEY_POOL .. pool, 'passed_ms', integer(now_ms))
+            redis.call('HSET', KEY_POOL .. pool, 'moved', redis.call('LLEN', KEY_BOOK .. pool))
             redis.call('RPUSH', orders_met(pool), unpack(members))
             redis.call('ZREM', key, unpack(members))
         end
