@@ -56,6 +56,11 @@ BATCHES_AT_ONCE: Final = 16
 """Entries written by one call, so that a process that is far from the master keeps up."""
 MAX_GATHERED: Final = 20_000
 """Commands that wait for the journal before the process takes no more requests: some 5 MB."""
+MAX_STRANGERS: Final = 5_000
+"""Commands that wait before refusals of those who showed no valid token are only counted.
+
+Nobody can have the process refuse the requests of its users who is none of them.
+"""
 
 FULL: Final = Failure(
     ErrorCode.TOO_MANY_REQUESTS,
@@ -90,6 +95,8 @@ class Audit:
         self.process = f"{settings.node}.{os.getpid()}.{secrets.token_hex(4)}"
         self.refused = 0
         """Requests that were refused, and not noted, because too many commands waited."""
+        self.strangers = 0
+        """Refusals of those who showed no valid token that are not noted, only counted here."""
         self._told = 0
         self._everything = settings.audit == "all"
         self._store = store
@@ -121,6 +128,10 @@ class Audit:
                 "requests refused because too many commands waited",
                 lambda: self.refused,
             ),
+            "market_audit_strangers": (
+                "refusals of clients without a valid token that were only counted",
+                lambda: self.strangers,
+            ),
         }
 
     def problem(self) -> str | None:
@@ -144,6 +155,16 @@ class Audit:
             self.refused += 1
         elif self._everything or code:
             self.note(user, kind, code)
+
+    def note_stranger(self, kind: str, code: int, *, again: bool) -> None:
+        """Note or count a refusal of somebody who showed no valid token.
+
+        The first one of a connection is noted, those that come `again` are not.
+        """
+        if again or len(self._gathered) >= MAX_STRANGERS:
+            self.strangers += 1
+        else:
+            self.note("", kind, code)
 
     def note(self, user: str, kind: str, code: int = 0, took_s: float = 0.0) -> None:
         """Note something of a user, or of nobody ("")."""

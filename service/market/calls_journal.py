@@ -9,11 +9,10 @@ from msgspec import Struct
 
 from market import scripts
 from market.journal import BEGINNING, Entry, Place, flat_fields, place_of, read_entry
+from market.limits import MAX_FRIENDS
 from market.protocol import ErrorCode
 from market.store import Call, Failure, failure, failure_of
 
-MAX_FRIENDS: Final = 1000
-"""How many friends' predictions are looked up."""
 LOOKED_AT: Final = 2048
 """Entries that are looked at to answer one request, of all users together: a few ms of the master's time."""
 LOOKED_AT_OF_ONE: Final = 256

@@ -65,6 +65,7 @@ class Connection(asyncio.Protocol):
         "_handshake_bytes",
         "_head_tail",
         "_held_back",
+        "_largest",
         "_name",
         "_opening",
         "_transport",
@@ -90,6 +91,7 @@ class Connection(asyncio.Protocol):
         self._head_tail = b""
         self._opening: bytes | None = b""
         self._held_back: dict[object, bytes] | None = None
+        self._largest = 0
         self._name: str | None = None
         self.paused_at: int | None = None
         """The tick at which the client stopped to drain what it is sent, None while it does."""
@@ -143,8 +145,7 @@ class Connection(asyncio.Protocol):
         self.session.end()
         self._transport = None
         self._held_back = None
-        self._wire.parser = _finished  # breaks the cycles, so that no garbage collection is needed
-        self._wire.on_frame = _ignore
+        self._untie()
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
@@ -195,6 +196,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """See `asyncio.Protocol`."""
         self.paused_at = None
+        self._largest = 0
         if self._held_back and self._transport is not None and self.is_open:
             held_back, self._held_back = self._held_back, None
             self._transport.writelines(held_back.values())
@@ -203,7 +205,9 @@ class Connection(asyncio.Protocol):
         """Send a reply; replies are never dropped, a client that leaves too many of them is closed."""
         if self._transport is not None and self.is_open:
             self.told = True
-            self._transport.write(frame if self._compressor is None else self._compressor.single(frame))
+            frame = frame if self._compressor is None else self._compressor.single(frame)
+            self._largest = max(self._largest, len(frame))
+            self._transport.write(frame)
             if self.paused_at is not None:
                 self._check_queue()
 
@@ -215,6 +219,7 @@ class Connection(asyncio.Protocol):
             return
         self.told = True
         frame = sending.frame if self._compressor is None else self._compressor.shared(sending.frame)
+        self._largest = max(self._largest, len(frame))
         if self.paused_at is None:
             self._transport.write(frame)
         else:
@@ -252,13 +257,20 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _untie(self) -> None:
+        """Break the cycles, so that no garbage collection is needed: what is frozen by then has none."""
+        self._wire.parser = _finished
+        self._wire.on_frame = _ignore
+        for error in (self._wire.handshake_exc, self._wire.parser_exc):
+            if error is not None:
+                error.__traceback__ = None  # it has the protocol and the error itself
+
     def _hand_over(self, transport: asyncio.Transport, data: bytes) -> None:
         """Leave the connection to plain HTTP."""
         self._api.disconnected(self)
         self.session.end()
         self._transport = None
-        self._wire.parser = _finished
-        self._wire.on_frame = _ignore
+        self._untie()
         http = HttpConnection(self._api)
         transport.set_protocol(http)
         http.connection_made(transport)
@@ -290,7 +302,7 @@ class Connection(asyncio.Protocol):
                     raise TokenError("show one token: Authorization: Bearer TOKEN")
                 self.session.identify(token.strip())
         except TokenError as error:
-            self._api.audit.note_read("", "authenticate", error.code)
+            self._api.audit.note_stranger("authenticate", error.code, again=False)
             return refused(self._wire, error)
         return response
 
@@ -345,11 +357,12 @@ class Connection(asyncio.Protocol):
             self._check_queue()
 
     def _check_queue(self) -> None:
+        """Close a client that leaves too much; one large message alone is no fault of its own."""
         if self._transport is None:
             return
         waiting = self._transport.get_write_buffer_size()
         waiting += sum(map(len, self._held_back.values())) if self._held_back else 0
-        if waiting > self._api.settings.max_send_queue_bytes:
+        if waiting > self._api.settings.max_send_queue_bytes + self._largest:
             self.close_slow()
 
     def close_slow(self) -> None:

@@ -31,7 +31,6 @@ Kind = Literal[
     "pool",
     "event",
     "command",
-    "error",
 ]
 
 MAX_BODY_BYTES: Final = 1 << 20

@@ -1,7 +1,8 @@
 """The names of what the service keeps in Redis.
 
 Names of games, pools, users and keys never hold a colon or a space (`protocol.Name`), so that these names
-cannot run into one another. `PREFIXES` are known to every script by the same names.
+cannot run into one another. Every script knows the texts below, whole names and beginnings of names, by their
+names here after `KEY_`.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ FEED: Final = "market:feed:"
 SEEN: Final = "market:seen:"
 APPLY: Final = "market:apply:"
 UNDECIDED: Final = "market:undecided:"
+HELD: Final = "market:held:"
 LEDGER_GROUP: Final = "ledger"
 """The consumer group of the journal that drains it to SQL."""
 RESOLVER_GROUP: Final = "resolver"
@@ -85,6 +87,11 @@ def book(pool: str) -> str:
 def pools(game: str) -> str:
     """Sorted set: a game's pools in the order in which they are shown."""
     return f"{GAME}{game}:pools"
+
+
+def asked(game: str) -> str:
+    """String: how many questions users have asked in a game."""
+    return f"{GAME}{game}:questions"
 
 
 def receipt(user: str, key: str) -> str:
@@ -113,7 +120,7 @@ def orders_of(user: str) -> str:
 
 
 def questions(user: str) -> str:
-    """Set: the pools of the questions that a user asked."""
+    """Set: the pools of the questions that a user asked, until they are closed and their game is over."""
     return QUESTIONS + user
 
 
@@ -138,7 +145,7 @@ def feed(game: str) -> str:
 
 
 def seen(game: str) -> str:
-    """Hash: id of an event -> `protocol.Event` as JSON; so that each counts once."""
+    """Hash: id of an event -> "arrived_ms at_ms JSON", the event without its time: each counts once."""
     return SEEN + game
 
 
@@ -150,6 +157,11 @@ def apply(game: str) -> str:
 def undecided(game: str, kind: str) -> str:
     """Set: the pools of a game that an event of a kind may decide."""
     return f"{UNDECIDED}{game}:{kind}"
+
+
+def held(game: str, event: str) -> str:
+    """Set: the pools that an event holds until it is applied; `held` of a pool counts such events."""
+    return f"{HELD}{game}:{event}"
 
 
 def channel(game: str) -> str:

@@ -186,6 +186,11 @@ class Ledger:
 
 
 def _make_group(client: redis.Redis) -> None:
+    """Have the consumer group; one that is there is not asked for again, which a full server would refuse."""
+    with contextlib.suppress(redis.ResponseError):  # there is no journal
+        groups: Any = client.xinfo_groups(keys.JOURNAL)
+        if any(group["name"] == keys.LEDGER_GROUP.encode() for group in groups):
+            return
     try:
         client.xgroup_create(keys.JOURNAL, keys.LEDGER_GROUP, id="0", mkstream=True)
     except redis.ResponseError as error:

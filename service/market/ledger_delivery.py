@@ -74,6 +74,9 @@ class Delivery:
         self._batch = None
         for entry in written.result():
             _log.error("key %s of %s stands in SQL already; see %s", entry.key, entry.user, entry.journal_id)
+        if not rejected:
+            self._client.xack(keys.JOURNAL, keys.LEDGER_GROUP, *ids)  # a full server takes no transaction
+            return
         pipeline = self._client.pipeline(transaction=True)
         for entry_id, fields in rejected:
             _log.error("journal entry %s cannot be read", entry_id.decode())

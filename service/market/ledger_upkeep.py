@@ -81,8 +81,7 @@ def trim(client: redis.Redis, place: Place) -> None:
     # Ids may repeat in a later epoch: a place of an earlier one bounds nothing in this.
     if bound.epoch < place.epoch or bound <= read_trimmed(trimmed):
         return
-    client.set(keys.JOURNAL_TRIMMED, f"{bound.journal_id} {bound.epoch}")
-    client.xtrim(keys.JOURNAL, minid=bound.journal_id, approximate=False)
+    client.eval(scripts.TRIM.text, 0, bound.journal_id, str(bound.epoch))
 
 
 def _reported(value: bytes, now_ms: int) -> Place | None:

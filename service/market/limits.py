@@ -8,6 +8,8 @@ MAX_MONEY: Final = 2**53
 """All the money of a market stays below this, so that no sum of it is ever rounded."""
 GRACE_MS_DEFAULT: Final = 5000
 """For how long after it was placed a prediction may be cancelled, unless its pool says otherwise."""
+MAX_TAKEOUT: Final = 500
+"""What the house keeps of the stakes of a pool at most (permille)."""
 MAX_FRIENDS: Final = 1000
 """Whom one user may have named friends."""
 MAX_POOLS_PER_GAME: Final = 500
@@ -16,6 +18,8 @@ MAX_OPEN_QUESTIONS: Final = 5
 """Questions of one user that may be open at a time."""
 MAX_QUESTIONS_PER_GAME: Final = 20
 """Questions that one user may ask in a game, the closed ones included: nobody fills a game's list alone."""
+MAX_QUESTIONS_OF_ALL: Final = 250
+"""Questions that all users may ask in a game: the other pools are for those that come with the match."""
 MAX_ORDERS_PER_USER: Final = 20
 """Standing orders of one user, in all pools together."""
 MAX_ORDERS_PER_POOL: Final = 1000

@@ -13,7 +13,7 @@ from market.protocol import Event, Rule
 from market.scripts import CHANGING_POOLS, evaluate, script
 from market.store import Call, Failure, failure_of
 
-SUBMIT: Final = script("submit_event", "time", "journal")
+SUBMIT: Final = script("submit_event", "time", "journal", "turn")
 NEXT: Final = script("next_event", "time", "turn")
 UNDECIDED: Final = script("undecided", flags="no-writes")
 AGENDA: Final = script("agenda", *CHANGING_POOLS)
@@ -67,7 +67,9 @@ class Agenda(Struct, frozen=True):
 def submit(by: str, event: Event) -> Call[Outcome]:
     """Take an event, once; EXISTS when its id is that of another, CONFLICT when the game has too many."""
     kept = _Kept(event.game, event.id, event.sequence, event.kind, event.data)
-    command = evaluate(SUBMIT, by, event.game, event.id, event.sequence, _encode(kept), event.at_ms)
+    command = evaluate(
+        SUBMIT, by, event.game, event.id, event.sequence, _encode(kept), event.at_ms, event.kind
+    )
     return Call(command, read_outcome, SUBMIT)
 
 

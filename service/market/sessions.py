@@ -45,6 +45,8 @@ _log = logging.getLogger(__name__)
 
 MAX_REFUSALS: Final = 100
 """Messages in a row that are refused before the connection is closed."""
+MAX_STRANGER_REFUSALS: Final = 3
+"""Messages that are refused before it is closed when no valid token was shown."""
 
 KINDS: Final[tuple[type[Request], ...]] = (Authenticate, JoinGame, LeaveGame, *HANDLERS)
 """What a client may send to an API process."""
@@ -72,7 +74,7 @@ class Session:
     __slots__ = ("_api", "_connection", "_in_flight", "_refusals", "_topics", "identity")
 
     def __init__(self, connection: Connection, api: Api) -> None:
-        self._connection = connection
+        self._connection: Connection | None = connection
         self._api = api
         self.identity: Identity | None = None
         self._topics: dict[str, Topic | None] = {}
@@ -91,26 +93,36 @@ class Session:
 
     def identify(self, token: str) -> Identity:
         """Take the user from a token; raises `TokenError`."""
+        if self._connection is None:
+            raise TokenError("the connection is gone")
         self.identity = self._api.admission.identify(self._connection, self.identity, token)
         return self.identity
 
     def end(self) -> None:
-        """Leave everything; what is still in flight is answered to nobody."""
+        """Leave everything; what is still in flight is answered to nobody.
+
+        The connection is let go of: it has the session, and when each has the other, nothing frees those that
+        are frozen (see `server.GROWTH`).
+        """
+        connection, self._connection = self._connection, None
         for topic in self._topics.values():
-            if topic is not None:
-                topic.listeners.pop(self._connection, None)
+            if topic is not None and connection is not None:
+                topic.listeners.pop(connection, None)
         self._topics.clear()
 
     def receive(self, data: bytes) -> None:
         """Answer one message."""
+        connection = self._connection
+        if connection is None:
+            return
         try:
             message = decode_client(data)
         except _UNREADABLE as error:
             self._refuse_unreadable(data, error)
             return
-        before = origins.enter(Origin(self._connection, message.id))
+        before = origins.enter(Origin(connection, message.id))
         try:
-            self._dispatch(message)
+            self._dispatch(connection, message)
         except Exception:
             _log.exception("the handling of %s failed", type(message).__name__)
             self._note(message, ErrorCode.INTERNAL)
@@ -118,11 +130,11 @@ class Session:
         finally:
             origins.enter(before)
 
-    def _dispatch(self, message: ClientMessage) -> None:
+    def _dispatch(self, connection: Connection, message: ClientMessage) -> None:
         if self._api.audit.is_full:
             self._api.audit.refused += 1
             self._fail(message.id, FULL)
-        elif wait_s := self._api.limiter.request(self.identity, self._connection.address):
+        elif wait_s := self._api.limiter.request(self.identity, connection.address):
             self._refuse(message, ErrorCode.RATE_LIMITED, "ask less often", in_ms(wait_s))
         elif isinstance(message, Authenticate):
             self._authenticate(message)
@@ -148,7 +160,7 @@ class Session:
             identity = self.identify(message.token)
         except TokenError as error:
             self._refuse(message, error.code, str(error), error.retry_after_ms)
-            self._connection.close(error.close_code, str(error))
+            self._close(error.close_code, str(error))
         else:
             self._refusals = 0
             self._note(message)
@@ -203,11 +215,12 @@ class Session:
         self._answer(
             message.id, Joined(message.id, game, position.epoch, position.offset, entry.state, entry.pools)
         )
-        if self._connection.is_open and topic is not None:
+        connection = self._connection
+        if connection is not None and connection.is_open and topic is not None:
             self._topics[game] = topic
             for sending in entry.missed:
-                self._connection.offer(sending)
-            topic.listeners[self._connection] = None
+                connection.offer(sending)
+            topic.listeners[connection] = None
 
     def _leave_game(self, message: LeaveGame) -> None:
         if message.game not in self._topics:
@@ -216,7 +229,7 @@ class Session:
             return
         self._note(message)
         topic = self._topics.pop(message.game)
-        if topic is not None:
+        if topic is not None and self._connection is not None:
             topic.listeners.pop(self._connection, None)
         self._send(Left(message.id, message.game))
 
@@ -226,10 +239,16 @@ class Session:
             self._fail(request, result)
         else:
             self._send(result)
-        self._api.answered(self._connection)
+        if self._connection is not None:
+            self._api.answered(self._connection)
 
     def _send(self, message: Reply | Error) -> None:
-        self._connection.send(text_frame(encode(message)))
+        if self._connection is not None:
+            self._connection.send(text_frame(encode(message)))
+
+    def _close(self, code: CloseCode, why: str) -> None:
+        if self._connection is not None:
+            self._connection.close(code, why)
 
     def _fail(self, request: int | None, why: Failure) -> None:
         self._send(Error(request, why.code, why.message, why.retry_after_ms))
@@ -237,7 +256,10 @@ class Session:
     def _note(self, message: Request | None, code: int = 0) -> None:
         """Have the audit log say how a request of the connection itself was answered; None: an unreadable."""
         kind = "unreadable" if message is None else str(message.__struct_config__.tag)
-        self._api.audit.note_read("" if self.identity is None else self.identity.user, kind, code)
+        if self.identity is None:
+            self._api.audit.note_stranger(kind, code, again=self._refusals > 0)
+        else:
+            self._api.audit.note_read(self.identity.user, kind, code)
 
     def _refuse(
         self,
@@ -251,14 +273,14 @@ class Session:
         shown = request.id if isinstance(request, Request) else request
         self._fail(shown, Failure(code, why, retry_after_ms))
         self._refusals += 1
-        if self._refusals >= MAX_REFUSALS:
-            self._connection.close(CloseCode.TOO_MANY_ERRORS, "read the errors, then come back")
+        if self._refusals >= (MAX_STRANGER_REFUSALS if self.identity is None else MAX_REFUSALS):
+            self._close(CloseCode.TOO_MANY_ERRORS, "read the errors, then come back")
 
     def _refuse_unreadable(self, data: bytes, error: Exception) -> None:
         try:
             data.decode()
         except UnicodeDecodeError:
-            self._connection.close(CloseCode.INVALID_TEXT, "send UTF-8")
+            self._close(CloseCode.INVALID_TEXT, "send UTF-8")
             return
         code, reason = ErrorCode.MALFORMED, str(error)
         if isinstance(error, RecursionError):

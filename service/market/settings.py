@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from market.connection_settings import Compression, Limits
+from market.limits import MAX_TAKEOUT
 from market.protocol import SUBPROTOCOLS, Subprotocol
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -77,7 +78,7 @@ class ResolverSettings(Struct, frozen=True, forbid_unknown_fields=True, rename="
     """
 
     templates: str | None = None
-    takeout: Annotated[int, Meta(ge=0, le=500)] = 0
+    takeout: Annotated[int, Meta(ge=0, le=MAX_TAKEOUT)] = 0
     reorder_window_ms: Annotated[int, Meta(ge=0, le=60_000)] = 2000
     poll_ms: Annotated[int, Meta(ge=10, le=1000)] = 250
 
@@ -105,7 +106,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     programs send no origin. `drain_spread_ms` is over how long clients come back that are sent away. The
     journal takes at most `journal_max_entries` (reckon with 512 bytes each). With `audit` `writes` the audit
     log leaves out those requests that changed nothing and did not fail. `protocols` are the subprotocols that
-    clients are offered: with one of them a server is as one of that version.
+    clients are offered: with one of them a server is as one of that version. A deposit takes a token with the
+    scope `bank`; with `deposits` `self`, for play money, every user may add to the own account.
 
     `acknowledge` says who has to have a write before it is answered: the master alone, or the standbys too,
     that is every one that may be promoted and at least one. `standbys` are all Redis machines at home,
@@ -140,6 +142,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     tracing: TracingSettings = TracingSettings()
     journal_max_entries: Annotated[int, Meta(ge=10, le=100_000_000)] = 1_000_000
     audit: Literal["all", "writes"] = "all"
+    deposits: Literal["bank", "self"] = "bank"
 
     def __post_init__(self) -> None:
         if self.acknowledge == "standby" and not (self.standbys and self.redis_master.sentinels):

@@ -13,18 +13,16 @@ import tomllib
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
 
 from market.administration import Lapse
+from market.limits import MAX_TAKEOUT
 from market.match_events import Arrival
 from market.protocol import Event, GameStatus, Name, OpenPool, Options, Rule, Title
 from market.settings import SettingsError
-
-MAX_TAKEOUT: Final = 500
-"""Permille, as `protocol.OpenPool` has it."""
 
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 Takeout = Annotated[int, Meta(ge=0, le=MAX_TAKEOUT)]

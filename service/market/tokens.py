@@ -21,6 +21,8 @@ LEEWAY_S: Final = 5.0
 ADMIN: Final = "admin"
 """The scope of operators."""
 
+BANK: Final = "bank"
+"""The scope of who has taken a user's money, and adds it to that user's account."""
 FEED: Final = "feed"
 """The scope of who tells what happens in the matches."""
 
@@ -104,7 +106,6 @@ class Signer:
     def _claims(self, token: str) -> dict[str, Any]:
         """Raises what `jwt` raises when none of the keys fits."""
         name = jwt.get_unverified_header(token).get("kid")
-        unsigned: Exception = jwt.InvalidSignatureError("there is no such key")
         for key in self._candidates(name):
             try:
                 claims: dict[str, Any] = jwt.decode(
@@ -115,11 +116,10 @@ class Signer:
                     leeway=self._leeway_s,
                     options={"require": ["sub", "aud", "exp"]},
                 )
-            except jwt.InvalidSignatureError as error:
-                unsigned = error
-            else:
-                return claims
-        raise unsigned
+            except jwt.InvalidSignatureError:
+                continue
+            return claims
+        raise jwt.InvalidSignatureError("it is signed with none of the keys")
 
     def _candidates(self, name: str | None) -> Sequence[TokenKey]:
         """A named key for a token that names it; the one without a name for those that name another."""

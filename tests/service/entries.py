@@ -100,7 +100,7 @@ class Process:
     async def ask(self, user: str, request: Request) -> Reply | Failure:
         """The answer to a request of a user."""
         answer: asyncio.Future[Reply | Failure] = asyncio.get_running_loop().create_future()
-        identity = Identity(user, int(time.time()) + 60)
+        identity = Identity(user, int(time.time()) + 60, frozenset(("bank",)))
         handle(self, identity, request, answer.set_result)  # type: ignore[arg-type]  # a part of an `Api`
         return await asyncio.wait_for(answer, 20)
 

@@ -44,6 +44,13 @@ def run(file: Path, command: str, *arguments: str) -> str:
 RULE = '{"event":"goal","field":"team","options":{"home":0}}'
 
 
+@pytest.mark.parametrize("by", ['ann "op"', "a,b", "", "x" * 65])
+def test_who_does_it_is_a_name(settings_file: Path, market: Client, by: str) -> None:
+    with pytest.raises(AdministrationError, match="a name has letters, digits"):
+        run(settings_file, "create-game", "final", "The final", "--by", by)
+    assert market.xlen(keys.JOURNAL) == 0
+
+
 def test_a_game_is_run_by_hand(settings_file: Path, settings: Settings, market: Client) -> None:
     assert run(settings_file, "create-game", "final", "The final") == "done"
     assert run(settings_file, "create-game", "final", "The final") == "duplicate"

@@ -216,3 +216,26 @@ def test_a_script_that_redis_forgot_is_sent_again(
             assert (await client.distribution(1)).totals == [10, 0, 0]
 
     asyncio.run(scenario())
+
+
+def test_a_list_longer_than_the_queue_and_what_is_asked_behind_it_arrive(
+    serve: Serve, settings: Settings, market: Client, signer: Signer
+) -> None:
+    server = serve(msgspec.structs.replace(settings, max_send_queue_bytes=65_536))
+    pipeline = market.pipeline(transaction=False)
+    for number in range(250):
+        pool = {"game": "match-1", "question": "?" * 2000, "status": "open", "options": '["a","b"]'}
+        counted = {"options_count": 2, "predictions": 0, "total:0": 0, "total:1": 0}
+        pipeline.hset(keys.pool(f"p{number}"), mapping=pool | counted)
+        pipeline.zadd(keys.pools("match-1"), {f"p{number}": number})
+    pipeline.execute()
+
+    async def scenario() -> None:
+        async with connected(server.path, signer.issue("user-1", 60)) as client:
+            for request in (ListPools(1, "match-1"), ListGames(2), ListGames(3)):
+                await client.send(request)
+            answers = [await client.reply() for _ in range(3)]
+            assert sorted(answer.id for answer in answers) == [1, 2, 3]
+            assert max(len(getattr(answer, "pools", ())) for answer in answers) == 251
+
+    asyncio.run(scenario())

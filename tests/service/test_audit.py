@@ -251,6 +251,23 @@ def test_a_process_whose_commands_wait_takes_no_more_and_loses_none(
     ]
 
 
+def test_strangers_never_have_the_requests_of_users_refused(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, market: Client
+) -> None:
+    monkeypatch.setattr(audit, "MAX_GATHERED", 10)
+    monkeypatch.setattr(audit, "MAX_STRANGERS", 5)
+
+    async def scenario() -> Any:
+        async with running(settings) as process:
+            for _ in range(100):
+                process.audit.note_stranger("list_games", ErrorCode.UNAUTHENTICATED, again=False)
+            assert (process.audit.gathered, process.audit.strangers) == (5, 95)
+            return await process.ask("user-1", GetPresence(1, "match-1"))
+
+    assert not isinstance(asyncio.run(scenario()), Failure)
+    assert audit.MAX_STRANGERS < audit.MAX_GATHERED
+
+
 def test_commands_of_a_process_that_cannot_write_them_are_missed_aloud(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import time
 
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from market import keys
 from market.connection_settings import Limits
 from market.protocol import (
     Authenticate,
@@ -23,7 +25,7 @@ from market.protocol import (
 from market.settings import Settings
 from market.tokens import Signer
 from tests.service.client import connected
-from tests.service.conftest import Client, Serve
+from tests.service.conftest import Client, Serve, end
 
 
 def test_a_token_may_come_by_message(
@@ -85,6 +87,32 @@ def test_a_token_that_expires_has_to_be_renewed(
             assert isinstance(await client.ask(ListGames(3)), Games)
 
     asyncio.run(scenario())
+
+
+def test_who_shows_no_token_is_refused_a_few_times_noted_once_and_closed(
+    serve: Serve, settings: Settings, market: Client
+) -> None:
+    server = serve(settings)
+
+    async def scenario() -> None:
+        async with connected(server.path) as client:
+            for number in range(12):
+                await client.send(ListGames(number))
+                await client.send("{}")
+            assert [(await client.reply()).code for _ in range(3)] == [
+                ErrorCode.UNAUTHENTICATED,
+                ErrorCode.MALFORMED,
+                ErrorCode.UNAUTHENTICATED,
+            ]
+            assert await client.closed() == CloseCode.TOO_MANY_ERRORS
+
+    asyncio.run(scenario())
+    assert "market_audit_strangers 2.0" in server.get("/metrics")[1]
+    assert end(server.command.process) == 0
+    bodies = [json.loads(fields[b"body"]) for _, fields in market.xrange(keys.JOURNAL)]
+    assert [command[:3] for body in bodies for command in body if command[1].startswith("list")] == [
+        ["", "list_games", ErrorCode.UNAUTHENTICATED]
+    ]
 
 
 def test_who_shows_no_token_in_time_is_closed(serve: Serve, settings: Settings, market: Client) -> None:

@@ -10,10 +10,12 @@ import msgspec
 import pytest
 
 from market import calls, keys, limits
+from market.blocking_calls import Master
 from market.calls import friends, questions
 from market.calls.friends import Named
 from market.protocol import AskQuestion, ErrorCode, Game, PoolChanged, PoolStatus, decode_push
 from market.store import Call
+from tests.service.administering import opened
 from tests.service.asking import granted, refused
 from tests.service.client import prediction
 from tests.service.conftest import Client, RedisServer
@@ -164,7 +166,17 @@ def test_a_user_asks_a_bounded_number_of_questions_in_a_game(market: Client) -> 
     assert refused(market, asking("one-more")) is ErrorCode.TOO_MANY_REQUESTS
     market.hset(keys.GAMES, "match-2", msgspec.json.encode(Game("match-2", "B - A", "live")))
     granted(market, asking("one-more", game="match-2"))
-    assert market.scard(keys.questions("user-1")) == 1
+    assert refused(market, asking("one-more-yet")) is ErrorCode.TOO_MANY_REQUESTS
+    market.hset(keys.GAMES, "match-1", msgspec.json.encode(Game("match-1", "A - B", "finished")))
+    granted(market, asking("two-more", game="match-2"))
+    assert market.scard(keys.questions("user-1")) == 2
+
+
+def test_questions_leave_room_for_the_pools_of_the_match(market: Client) -> None:
+    market.set(keys.asked("match-1"), limits.MAX_QUESTIONS_OF_ALL - 1)
+    granted(market, asking())
+    assert refused(market, asking("q2", user="user-2")) is ErrorCode.TOO_MANY_REQUESTS
+    opened(Master(market), "official")
 
 
 def test_a_game_has_a_bounded_number_of_pools(market: Client) -> None:

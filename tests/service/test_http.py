@@ -87,7 +87,7 @@ def api(
     seed(settings, users=10, balance=1000)
     port = free_port()
     with running_api(settings, directory, listen=f"127.0.0.1:{port}") as server:
-        yield Http(port, load_signer(str(token_key_file)).issue("user-1", 600))
+        yield Http(port, load_signer(str(token_key_file)).issue("user-1", 600, scopes=["bank"]))
         assert server.alive()
 
 

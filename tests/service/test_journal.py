@@ -89,7 +89,7 @@ def test_every_kind_is_drained_and_nothing_else(
     for kind, required in REQUIRED.items():
         if kind != "command":
             append(market, kind, "user-1", **{name: values[name] for name in required if name != "user"})
-    for kind in ("game", "pool", "event", "error"):
+    for kind in ("game", "pool", "event"):
         append(market, kind, body='{"what":"happened"}')
     append(market, "command", body='[["user-1","list_games",0,1700000000000,3]]')
     written = entries(market)

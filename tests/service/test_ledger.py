@@ -15,8 +15,10 @@ import redis
 from market import keys, scripts
 from market.journal import read_entry
 from market.settings import Settings
+from tests.service import entries
 from tests.service.client import prediction
 from tests.service.conftest import Client, Start, end, until
+from tests.service.entries import predict
 
 
 def place_many(client: Client, count: int, first: int = 0) -> None:
@@ -29,8 +31,8 @@ def place_many(client: Client, count: int, first: int = 0) -> None:
 
 
 def journal(client: Client) -> list[tuple[int, int, int]]:
-    entries: Any = client.xrange(keys.JOURNAL)
-    rows = [read_entry(entry_id, fields) for entry_id, fields in entries]
+    found: Any = client.xrange(keys.JOURNAL)
+    rows = [read_entry(entry_id, fields) for entry_id, fields in found]
     return [row.place for row in rows if row is not None]
 
 
@@ -248,6 +250,24 @@ def test_a_key_that_stands_in_the_ledger_already_does_not_stop_it(
     assert command.process.wait(30) == 0
     assert count(sql) == 3
     until(lambda: "stands in SQL already" in command.log(), "the log")
+
+
+def test_a_full_redis_is_drained_and_its_journal_shortened(
+    settings: Settings, market: Client, sql: pymysql.cursors.Cursor
+) -> None:
+    for number in range(11):
+        predict(market, "user-1", f"k{number}", entry_id=f"{1000 + number}-0")
+    market.xgroup_create(keys.JOURNAL, keys.LEDGER_GROUP, id="0")
+    try:
+        market.config_set("maxmemory", market.info("memory")["used_memory"] - 4096)
+        with pytest.raises(redis.exceptions.OutOfMemoryError):
+            predict(market, "user-1", "refused")
+        market.eval(scripts.REPORT.text, 0, "eu-west-1", "", 1_000_000)
+        entries.drain(settings)
+    finally:
+        market.config_set("maxmemory", 0)
+    assert count(sql) == 11
+    assert market.xlen(keys.JOURNAL) == 0
 
 
 def test_acknowledged_entries_are_trimmed_but_for_the_youngest(

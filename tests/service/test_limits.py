@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,26 @@ def test_requests_over_http_count_with_the_others(strict: Shared) -> None:
         assert response.status == 429
         assert response.headers["Retry-After"] == "1"
     assert ask_http(server.path, signer.issue("neighbour", 60), "192.0.2.10").status == 200
+
+
+def test_addresses_are_limited_over_http_before_their_tokens_are_looked_at(strict: Shared) -> None:
+    server, _ = strict
+    statuses = [ask_http(server.path, "no.valid.token", "192.0.2.20").status for _ in range(30)]
+    assert statuses[:8] == [401] * 8  # as many connections as may come at once
+    assert statuses.count(401) <= 10
+    assert set(statuses) == {401, 429}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(10)
+        client.connect(str(server.path))
+        request = "GET /v2/games HTTP/1.1\r\nHost: market\r\nX-Real-IP: 192.0.2.21\r\n\r\n"
+        client.sendall(
+            request.encode() * 60 + b"GET /v3 HTTP/1.1\r\nConnection: close\r\nHost: market\r\n\r\n"
+        )
+        answer = b""
+        while data := client.recv(65_536):
+            answer += data
+    assert 24 <= answer.count(b"HTTP/1.1 401") <= 30  # as many requests as may come at once
+    assert answer.count(b"HTTP/1.1 429") >= 30
 
 
 FLOODS = {"pings": frame(PING, b"a") * 60, "fragments": frame(TEXT, fin=False) + frame(CONT, fin=False) * 60}

@@ -83,6 +83,8 @@ class Market(RuleBasedStateMachine):
         self.deposited = 2000
         self.book: list[tuple[str, str, int, int] | None] = []
         self.places: dict[tuple[str, str], int] = {}
+        self.moved = 0
+        """How many of the book were there when orders were set off last."""
         self.writes: dict[tuple[str, str], Write] = {}
         self.journal: list[tuple[str, str, str, int | None]] = []
         self.is_open = True
@@ -139,6 +141,8 @@ class Market(RuleBasedStateMachine):
             self._repeated(call, write)
         elif not self.is_open:
             self._refused(call, ErrorCode.POOL_CLOSED)
+        elif self.places[user, key] < self.moved:
+            self._refused(call, ErrorCode.TOO_LATE)
         else:
             place = self.places.pop((user, key))
             row = self.book[place]
@@ -277,6 +281,7 @@ class Market(RuleBasedStateMachine):
                     (w.share, name, at) for w, name, at in met if (w.option, w.passes) == (option, passes)
                 ]
                 chosen += [at for *_, at in sorted(marks, reverse=passes == "at_most")]
+        self.moved = len(self.book) if chosen else self.moved
         for user, key in chosen:
             write = self.writes[user, key]
             _, option, stake, _ = write.content

@@ -75,6 +75,22 @@ def nothing_is_left(client: Client) -> bool:
     return not list(client.scan_iter(f"{keys.ORDERS}*")) and not list(client.scan_iter(f"{keys.ORDERS_OF}*"))
 
 
+def test_a_stake_that_set_off_orders_is_not_taken_back(market: Client) -> None:
+    granted(market, ordering(when=Condition(0, 900, "at_least")))
+    bet(market, 1, 1, 20)
+    bet(market, 2, 0, 10)
+    cancelled = [CancelPrediction(0, "match-1", "winner", f"k{number}") for number in range(4)]
+    flush(market)
+    granted(market, accounts.cancel("user-99", cancelled[2], INTERVAL_MS))
+    bet(market, 3, 0, 500)
+    flush(market)
+    assert waiting(market) == []
+    assert refused(market, accounts.cancel("user-99", cancelled[3], INTERVAL_MS)) is ErrorCode.TOO_LATE
+    granted(market, accounts.cancel("user-1", CancelPrediction(0, "match-1", "winner", "o1"), INTERVAL_MS))
+    bet(market, 0, 2, 5)
+    granted(market, accounts.cancel("user-99", cancelled[0], INTERVAL_MS))
+
+
 def test_an_order_is_kept_and_takes_no_money(market: Client) -> None:
     assert granted(market, ordering()) == Kept(duplicate=False, due_in_ms=-1)
     assert granted(market, ordering()) == Kept(duplicate=True, due_in_ms=-1)

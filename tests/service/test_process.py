@@ -24,7 +24,7 @@ from market.protocol import (
 from market.settings import Settings
 from market.tokens import Signer
 from tests.service.client import JOIN, connected, prediction
-from tests.service.conftest import Client, Serve, end, until
+from tests.service.conftest import Client, Serve, end, free_port, until
 
 
 def test_health_names_what_cannot_be_reached(serve: Serve, settings: Settings, market: Client) -> None:
@@ -64,6 +64,21 @@ def test_the_socket_takes_the_place_of_a_stale_one_and_anybody_may_connect(
     second.path.rename(first.path)
     assert stat.S_IMODE(first.path.stat().st_mode) == 0o666
     assert command.process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("family", ["unix", "tcp"])
+def test_a_storm_waits_to_be_accepted_while_the_process_does_something_else(
+    serve: Serve, settings: Settings, market: Client, family: str
+) -> None:
+    server = serve(settings, listen=f"127.0.0.1:{free_port()}" if family == "tcp" else None)
+    server.command.process.send_signal(signal.SIGSTOP)
+    try:
+        with contextlib.ExitStack() as stack:
+            for _ in range(300):
+                stack.enter_context(server.connect())  # fails when nobody may wait any more
+    finally:
+        server.command.process.send_signal(signal.SIGCONT)
+    assert server.healthy()
 
 
 @pytest.mark.parametrize("protocols", [None, ["market.v0"]])

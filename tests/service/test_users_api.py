@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from typing import Any
 
 import msgspec
 import pymysql
@@ -66,7 +67,7 @@ def test_money_goes_in_and_predictions_are_taken_back(
     cancel = CancelPrediction(6, "match-1", "winner", "k5")
 
     async def scenario() -> None:
-        async with connected(server.path, signer.issue("newcomer", 60)) as client:
+        async with connected(server.path, signer.issue("newcomer", 60, scopes=["bank"])) as client:
             assert code_of(await client.ask(GetAccount(1))) is ErrorCode.NO_SUCH_ACCOUNT
             deposited = await client.ask(Deposit(2, 500, "d1"))
             assert isinstance(deposited, Deposited)
@@ -97,6 +98,31 @@ def test_money_goes_in_and_predictions_are_taken_back(
             assert code_of(await client.ask(late)) is ErrorCode.POOL_CLOSED
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("deposits", "scopes", "may"),
+    [("bank", [], False), ("bank", ["feed"], False), ("bank", ["admin"], True), ("self", [], True)],
+)
+def test_only_the_bank_makes_money_unless_it_is_play_money(
+    serve: Serve,
+    settings: Settings,
+    market: Client,
+    signer: Signer,
+    deposits: Any,
+    scopes: list[str],
+    may: bool,
+) -> None:
+    server = serve(msgspec.structs.replace(settings, deposits=deposits))
+    token = signer.issue("newcomer", 60, scopes=scopes)
+
+    async def scenario() -> None:
+        async with connected(server.path, token) as client:
+            reply = await client.ask(Deposit(1, 500, "d1"))
+            assert isinstance(reply, Deposited) if may else code_of(reply) is ErrorCode.NOT_ALLOWED
+
+    asyncio.run(scenario())
+    assert market.exists(keys.account("newcomer")) == may
 
 
 def test_friends_share_questions_that_nobody_else_sees(

@@ -8,7 +8,12 @@ from typing import Final
 import msgspec
 
 from market.calls.answers import done_before
-from market.limits import MAX_OPEN_QUESTIONS, MAX_POOLS_PER_GAME, MAX_QUESTIONS_PER_GAME
+from market.limits import (
+    MAX_OPEN_QUESTIONS,
+    MAX_POOLS_PER_GAME,
+    MAX_QUESTIONS_OF_ALL,
+    MAX_QUESTIONS_PER_GAME,
+)
 from market.protocol import AskQuestion, ErrorCode
 from market.scripts import WRITING, evaluate, script
 from market.store import Call
@@ -18,7 +23,8 @@ ASK: Final = script("ask", *WRITING)
 _REASONS: Final = {
     ErrorCode.CONFLICT: "the game is over; ask in another one",
     ErrorCode.TOO_MANY_REQUESTS: f"a user may have {MAX_OPEN_QUESTIONS} questions open and ask"
-    f" {MAX_QUESTIONS_PER_GAME} in a game, and a game has at most {MAX_POOLS_PER_GAME} pools",
+    f" {MAX_QUESTIONS_PER_GAME} in a game, and a game has at most {MAX_POOLS_PER_GAME} pools,"
+    f" {MAX_QUESTIONS_OF_ALL} of them questions of users",
 }
 
 

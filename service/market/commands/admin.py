@@ -12,13 +12,14 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import redis
 import typer
+from msgspec import ValidationError, convert
 
 from market import administration, calls, match_events
 from market.acknowledgement import await_standbys
 from market.administration import Outcome
 from market.blocking_calls import Master
 from market.handlers.administration import refusal
-from market.protocol import ClosePool, CreateGame, Event, OpenPool, Rule, SetGameStatus
+from market.protocol import ClosePool, CreateGame, Event, Name, OpenPool, Rule, SetGameStatus
 from market.redis_client import redis_client
 from market.resolving import resolve
 from market.settings import MarketError, Settings, load
@@ -35,13 +36,27 @@ app = typer.Typer(
 SettingsFile = Annotated[
     Path, typer.Option("--settings", help="The TOML file that says all a process needs.")
 ]
-By = Annotated[str, typer.Option("--by", help="Who does it, for the journal.", envvar="MARKET_ADMIN")]
-Game = Annotated[str, typer.Argument(help="The game.")]
-Pool = Annotated[str, typer.Argument(help="The pool.")]
 
 
 class AdministrationError(MarketError):
     """What an administrator asked for was refused."""
+
+
+def _name(value: str) -> str:
+    try:
+        return convert(value, Name)
+    except ValidationError:
+        raise AdministrationError(
+            f"--by {value!r}: a name has letters, digits, - and _, 64 at most"
+        ) from None
+
+
+By = Annotated[
+    str,
+    typer.Option("--by", help="Who does it, for the journal.", envvar="MARKET_ADMIN", callback=_name),
+]
+Game = Annotated[str, typer.Argument(help="The game.")]
+Pool = Annotated[str, typer.Argument(help="The pool.")]
 
 
 @app.command()

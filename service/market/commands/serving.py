@@ -16,7 +16,7 @@ import uvloop
 
 from market.commands import SettingsFile, loaded
 from market.connection import Connection
-from market.listening import listening
+from market.listening import BACKLOG, listening
 from market.origins import Origin
 from market.protocol import Request
 from market.server import Api
@@ -54,9 +54,11 @@ async def _serve(settings: Settings, where: str, kinds: Collection[type[Request]
     await service.start()
     with listening(where) as listener:
         if listener.family == socket.AF_UNIX:
-            server = await loop.create_unix_server(lambda: Connection(service), sock=listener)
+            server = await loop.create_unix_server(
+                lambda: Connection(service), sock=listener, backlog=BACKLOG
+            )
         else:
-            server = await loop.create_server(lambda: Connection(service), sock=listener)
+            server = await loop.create_server(lambda: Connection(service), sock=listener, backlog=BACKLOG)
         _log.info("listening at %s", where)
         await stop.wait()
         _log.info("draining")

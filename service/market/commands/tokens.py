@@ -9,7 +9,7 @@ import typer
 
 from market.commands import SettingsFile, loaded
 from market.settings import MarketError
-from market.tokens import ADMIN, FEED, USER, signer_of
+from market.tokens import ADMIN, BANK, FEED, USER, signer_of
 
 TOKEN_TTL_S: Final = 900
 """Of a single token: short enough that losing one does little harm."""
@@ -33,10 +33,14 @@ def token(
     ttl_s: Annotated[int, typer.Option(min=1, help="How long the token holds (s).")] = TOKEN_TTL_S,
     admin: Annotated[bool, typer.Option("--admin", help="With the scope of operators.")] = False,
     feed: Annotated[bool, typer.Option("--feed", help="With the scope of who tells events.")] = False,
+    bank: Annotated[
+        bool, typer.Option("--bank", help="With the scope of who adds the user's money.")
+    ] = False,
 ) -> None:
     """Print a token for one user."""
     signer = signer_of(loaded("token", settings))
-    sys.stdout.write(signer.issue(named(user), ttl_s, scopes=[ADMIN] * admin + [FEED] * feed) + "\n")
+    scopes = [ADMIN] * admin + [FEED] * feed + [BANK] * bank
+    sys.stdout.write(signer.issue(named(user), ttl_s, scopes=scopes) + "\n")
 
 
 def named(user: str) -> str:

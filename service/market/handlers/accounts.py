@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from market.calls import accounts
 from market.handlers.kinds import Handler, replying
-from market.protocol import Account, Deposit, Deposited, GetAccount, Reply, Request
-from market.store import Done, Receipt
-from market.tokens import Identity
+from market.protocol import Account, Deposit, Deposited, ErrorCode, GetAccount, Reply, Request
+from market.store import Done, Failure, Receipt
+from market.tokens import ADMIN, BANK, Identity
 
 if TYPE_CHECKING:
     from market.server import Api
@@ -24,7 +24,13 @@ def get_account(api: Api, identity: Identity, request: GetAccount, done: Done[Re
 
 
 def deposit(api: Api, identity: Identity, request: Deposit, done: Done[Reply]) -> None:
-    """Add money to the account, which is made when there is none."""
+    """Add money to the account, which is made when there is none.
+
+    Whoever may do that makes money: it is the bank, unless the money is nobody's.
+    """
+    if api.settings.deposits == "bank" and identity.scopes.isdisjoint((BANK, ADMIN)):
+        done(Failure(ErrorCode.NOT_ALLOWED, f"this needs a token with the scope {BANK} or {ADMIN}"))
+        return
 
     def deposited(receipt: Receipt) -> Deposited:
         return Deposited(

@@ -44,7 +44,11 @@ def description() -> bytes:
 
 
 class HttpConnection(asyncio.Protocol):
-    """Answers one request after the other; the next one is read when the last one is answered."""
+    """Answers one request after the other; the next one is read when the last one is answered.
+
+    Requests that came together are answered in as many turns of the loop, and none is while the client leaves
+    too much unread.
+    """
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -53,6 +57,9 @@ class HttpConnection(asyncio.Protocol):
         self._request: h11.Request | None = None
         self._body = b""
         self._answering = False
+        self._is_paused = False
+        self._is_counted = False
+        self._refused_stranger = False
         self._name: str | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -85,28 +92,58 @@ class HttpConnection(asyncio.Protocol):
         """See `asyncio.Protocol`."""
         self._wire.receive_data(b"")
         self._advance()
-        return self._answering
+        return self._transport is not None and not self._transport.is_closing()
+
+    def pause_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        self._is_paused = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        self._is_paused = False
+        if not self._answering:
+            self._go_on()
 
     def finish(self) -> None:
         """End as soon as the present request, if any, is answered."""
         if not self._answering:
-            self.cut_off()
+            self._hang_up()
 
     def cut_off(self) -> None:
-        """End now."""
+        """End now, whatever was not sent yet."""
         if self._transport is not None:
+            self._transport.abort()
+
+    def _hang_up(self) -> None:
+        """End when the client has read the last answer, or takes too long to."""
+        if self._transport is not None:
+            self._wait(REQUEST_TIMEOUT_S)
             self._transport.close()
+
+    def _go_on(self) -> None:
+        """Read the next request, with the next turn of the loop."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+            asyncio.get_running_loop().call_soon(self._advance)
 
     def _wait(self, timeout_s: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(timeout_s, self.cut_off)
 
+    def _is_ready(self) -> bool:
+        """Whether the next request may be answered."""
+        gone = self._transport is None or self._transport.is_closing()
+        return not (gone or self._answering or self._is_paused)
+
     def _advance(self) -> None:
-        while self._transport is not None and not self._answering:
+        while self._is_ready():
             try:
                 event = self._wire.next_event()
             except h11.RemoteProtocolError as error:
+                error.__traceback__ = None  # it has the error itself: nothing would ever free this connection
                 self._answering = True
                 status = HTTPStatus(error.error_status_hint)
                 self._refuse(status, Failure(ErrorCode.MALFORMED, str(error)), close=True)
@@ -127,12 +164,14 @@ class HttpConnection(asyncio.Protocol):
                     limit = self._api.settings.max_message_bytes
                     why = Failure(ErrorCode.MALFORMED, f"send at most {limit} bytes")
                     self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why, close=True)
+                    return
             elif isinstance(event, h11.EndOfMessage):
                 self._answering = True
                 if self._request is not None:
                     self._answer(self._request)
+                return
             else:
-                self.cut_off()
+                self._hang_up()
                 return
 
     def _answer(self, request: h11.Request) -> None:
@@ -177,16 +216,19 @@ class HttpConnection(asyncio.Protocol):
             )
             return
         route, in_path = found
+        if wait_s := self._wait_of_address(asked):
+            self._note(route, None, ErrorCode.RATE_LIMITED)
+            why = Failure(ErrorCode.RATE_LIMITED, "this address asks too often", in_ms(wait_s))
+            self._refuse(status_of(why.code), why, close=not self._is_counted)
+            return
         try:
             identity = self._identify(asked)
         except TokenError as error:
-            self._note(route, "", error.code)
+            self._note(route, None, error.code)
             challenge = [("WWW-Authenticate", 'Bearer realm="market"')] if error.status == 401 else []
             self._refuse(HTTPStatus(error.status), Failure(error.code, str(error)), headers=challenge)
             return
-        told = _header(asked, HEADER.lower().encode())
-        address = client_address(self._transport, [told] if told else [])
-        if wait_s := self._api.limiter.request(identity, address):
+        if wait_s := self._api.limiter.request(identity, None):
             self._note(route, identity.user, ErrorCode.RATE_LIMITED)
             self._done(Failure(ErrorCode.RATE_LIMITED, "ask less often", in_ms(wait_s)))
             return
@@ -202,9 +244,25 @@ class HttpConnection(asyncio.Protocol):
         else:
             handle(self._api, identity, request, self._done)
 
-    def _note(self, route: Route, user: str, code: int) -> None:
-        """Have the audit log say that a request was refused before it reached its handler."""
-        self._api.audit.note_read(user, str(route.request.__struct_config__.tag), code)
+    def _wait_of_address(self, asked: h11.Request) -> float:
+        """0.0 when the address may ask, else for how long not; its connection counts with the first request.
+
+        That is before the token is looked at: who has none is limited too.
+        """
+        told = _header(asked, HEADER.lower().encode())
+        address = client_address(self._transport, [told] if told else [])
+        wait_s = 0.0 if self._is_counted else self._api.limiter.connection_from(address)
+        self._is_counted = self._is_counted or not wait_s
+        return wait_s or self._api.limiter.request(None, address)
+
+    def _note(self, route: Route, user: str | None, code: int) -> None:
+        """Have the audit log say that a request was refused before its handler; None: a stranger's."""
+        kind = str(route.request.__struct_config__.tag)
+        if user is None:
+            self._api.audit.note_stranger(kind, code, again=self._refused_stranger)
+            self._refused_stranger = True
+        else:
+            self._api.audit.note_read(user, kind, code)
 
     def _identify(self, asked: h11.Request) -> Identity:
         scheme, _, token = (_header(asked, b"authorization") or "").partition(" ")
@@ -260,12 +318,12 @@ class HttpConnection(asyncio.Protocol):
         self._answering = False
         self._name = None
         if self._wire.our_state is h11.MUST_CLOSE or self._wire.their_state is not h11.DONE:
-            self.cut_off()
+            self._hang_up()
             return
         self._wire.start_next_cycle()
         self._wait(IDLE_TIMEOUT_S)
-        self._transport.resume_reading()
-        asyncio.get_running_loop().call_soon(self._advance)
+        if not self._is_paused:
+            self._go_on()
 
     def _send(self, event: h11.Event) -> None:
         data = self._wire.send(event)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from market.limits import MAX_TAKEOUT
 from market.protocol.naming import snake
 from market.protocol.values import (
     Audience,
@@ -89,7 +90,7 @@ class GetAccount(Request, frozen=True):
 
 
 class Deposit(Request, frozen=True):
-    """Add money to the account; the same key never adds it twice."""
+    """Add money to the account (scope `bank` or `admin`); the same key never adds it twice."""
 
     amount: Stake
     key: Name
@@ -200,7 +201,7 @@ class OpenPool(Request, frozen=True):
     pool: Name
     question: Title
     options: Options
-    takeout: Annotated[int, Meta(ge=0, le=500)] = 0
+    takeout: Annotated[int, Meta(ge=0, le=MAX_TAKEOUT)] = 0
     grace_ms: Annotated[int, Meta(ge=0, le=3_600_000)] = 5000
     closes_at_ms: TimeMs | None = None
     decided_by: Rule | None = None

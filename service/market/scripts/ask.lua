@@ -6,6 +6,7 @@
 
 local user, key, game, pool, question, options, options_count, audience, closes_in_ms, text, digest = unpack(ARGV)
 local pool_key, receipt, asked = KEY_POOL .. pool, KEY_RECEIPT .. user .. ':' .. key, KEY_QUESTIONS .. user
+local in_game = KEY_GAME .. game .. ':questions'
 local content = 'question ' .. digest .. '|'
 
 local kept = redis.call('GET', receipt)
@@ -22,17 +23,23 @@ end
 if redis.call('EXISTS', pool_key) == 1 then
     return { EXISTS }
 end
-local open, here = 0, 0
+local open, here, over = 0, 0, {}
 for _, earlier in ipairs(redis.call('SMEMBERS', asked)) do
     local game_then, status, closes_ms = unpack(redis.call('HMGET', KEY_POOL .. earlier, 'game', 'status', 'closes_ms'))
+    if game_then == game then
+        here = here + 1
+    elseif game_then and over[game_then] == nil then
+        local told = redis.call('HGET', KEY_GAMES, game_then)
+        over[game_then] = not told or cjson.decode(told).status == 'finished'
+    end
     if status == 'open' and tonumber(closes_ms) > now_ms then
         open = open + 1
-    elseif game_then ~= game then
+    elseif not game_then or over[game_then] then
         redis.call('SREM', asked, earlier)
     end
-    here = here + (game_then == game and 1 or 0)
 end
 if open >= MAX_OPEN_QUESTIONS or here >= MAX_QUESTIONS_PER_GAME
+    or tonumber(redis.call('GET', in_game) or 0) >= MAX_QUESTIONS_OF_ALL
     or redis.call('ZCARD', KEY_GAME .. game .. ':pools') >= MAX_POOLS_PER_GAME then
     return { TOO_MANY_REQUESTS }
 end
@@ -53,6 +60,7 @@ end
 redis.call('ZADD', KEY_GAME .. game .. ':pools', integer(now_ms), pool)
 redis.call('ZADD', KEY_CLOSING, closes_ms, pool)
 redis.call('SADD', asked, pool)
+redis.call('INCR', in_game)
 redis.call('SET', receipt, content, 'PX', RECEIPT_LIFETIME_MS)
 publish('pool_changed', game, pool, '"status":"open","question":' .. question .. ',"options":' .. options
     .. ',"totals":[' .. totals_of(pool, options_count) .. '],"predictions":0,"winners":[]')

@@ -29,8 +29,10 @@ end
 if not is_open(state) then
     return { POOL_CLOSED }
 end
-local grace_ms = tonumber(redis.call('HGET', pool_key, 'grace_ms') or GRACE_MS_DEFAULT)
-if now_ms - tonumber(placed_ms) > grace_ms then
+local grace_ms, moved = unpack(redis.call('HMGET', pool_key, 'grace_ms', 'moved'))
+-- A stake that was there when standing orders were set off stays: nobody moves a mark for others and takes it back.
+if now_ms - tonumber(placed_ms) > tonumber(grace_ms or GRACE_MS_DEFAULT)
+    or tonumber(index) < tonumber(moved or 0) then
     return { TOO_LATE }
 end
 if journal_is_full() then

@@ -7,6 +7,7 @@ local function choose_met(pool, options_count)
         local key = marks(pool, passes, option)
         local members = redis.call('ZRANGE', key, from, to, 'BYSCORE', unpack(order))
         if #members > 0 then
+            redis.call('HSET', KEY_POOL .. pool, 'moved', redis.call('LLEN', KEY_BOOK .. pool))
             redis.call('RPUSH', orders_met(pool), unpack(members))
             redis.call('ZREM', key, unpack(members))
         end
@@ -41,7 +42,7 @@ end
 -- Answers how many it saw to, and how soon it has to be asked again (ms), 0 when not.
 local function see_to_orders(pool, interval_ms, most, has_moved)
     local state = pool_state(pool)
-    if not is_open(state) then
+    if is_over(state) then
         return ORDERS_BATCH, lapse_orders(pool)
     end
     if has_moved then
@@ -49,6 +50,9 @@ local function see_to_orders(pool, interval_ms, most, has_moved)
     end
     local met, seen, fired = orders_met(pool), 0, false
     local again_ms = 0
+    if is_held(state) then
+        return 0, redis.call('LLEN', met) > 0 and interval_ms or 0
+    end
     while redis.call('LLEN', met) > 0 do
         if seen >= most then
             again_ms = 1

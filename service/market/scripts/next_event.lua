@@ -12,6 +12,7 @@ local applied = tonumber(redis.call('HGET', feed, 'applied') or 0)
 if applied_id ~= '' and has_its_turn(game, applied_id) then
     applied = math.max(applied, tonumber(redis.call('ZSCORE', apply, applied_id)))
     redis.call('ZREM', apply, applied_id)
+    release(game, applied_id)
     redis.call('HSET', feed, 'applied', integer(applied))
 end
 while true do
@@ -33,4 +34,5 @@ while true do
         return { 'wait' }
     end
     redis.call('ZREM', apply, first[1])
+    release(game, first[1])
 end

@@ -54,6 +54,7 @@ if closes_ms ~= '' then
     redis.call('ZADD', KEY_CLOSING, closes_ms, pool)
 end
 index('SADD', game, pool, decided_by, lapses)
+hold_new(game, pool, since, decided_by, lapses)
 redis.call('ZADD', pools, integer(now_ms), pool)
 pool_changed(game, pool)
 return { 'done' }

@@ -2,15 +2,25 @@
 -- Needs time.lua, journal.lua and friends.lua.
 
 -- A pool's state is a list; these are the places in it.
-local GAME, STATUS, OPTIONS_COUNT, CLOSES_MS, FLUSHED_MS, DUE_MS, AUDIENCE = 1, 2, 3, 4, 5, 6, 7
+local GAME, STATUS, OPTIONS_COUNT, CLOSES_MS, FLUSHED_MS, DUE_MS, AUDIENCE, HELD = 1, 2, 3, 4, 5, 6, 7, 8
 
 local function pool_state(pool)
     return redis.call('HMGET', KEY_POOL .. pool, 'game', 'status', 'options_count', 'closes_ms', 'flushed_ms',
-        'due_ms', 'audience')
+        'due_ms', 'audience', 'held')
+end
+
+-- Whether it takes no more predictions, whatever happens.
+local function is_over(state)
+    return state[STATUS] ~= 'open' or state[CLOSES_MS] and tonumber(state[CLOSES_MS]) <= now_ms
+end
+
+-- Whether events are told that may decide it, and are not applied yet (turn.lua): nothing may change till then.
+local function is_held(state)
+    return state[HELD] and state[HELD] ~= '0'
 end
 
 local function is_open(state)
-    return state[STATUS] == 'open' and not (state[CLOSES_MS] and tonumber(state[CLOSES_MS]) <= now_ms)
+    return not is_over(state) and not is_held(state)
 end
 
 -- Why a prediction cannot be placed, or nil; and the user's balance.

@@ -1,9 +1,9 @@
 -- Takes what happened in a match, each event once, whenever and how often it comes.
 --
--- ARGV  who says it, game, id, sequence, the event as JSON but for its time, its time (ms since 1970)
+-- ARGV  who says it, game, id, sequence, the event as JSON but for its time, its time (ms since 1970), its kind
 -- Answers {'done'}, {'duplicate'}, or {error code}.
 
-local by, game, id, sequence, event, at_ms = unpack(ARGV)
+local by, game, id, sequence, event, at_ms, kind = unpack(ARGV)
 local seen, feed, apply = KEY_SEEN .. game, KEY_FEED .. game, KEY_APPLY .. game
 
 local known = redis.call('HGET', seen, id)
@@ -27,6 +27,7 @@ if tonumber(sequence) > tonumber(redis.call('HGET', feed, 'received') or -1) the
 end
 redis.call('ZADD', KEY_WAITING, integer(now_ms), game)
 redis.call('XADD', KEY_EVENTS, 'MAXLEN', '~', MAX_EVENTS, '*', 'game', game, 'event', event)
+hold_decidable(game, id, kind, sequence)
 for _, key in ipairs({ seen, feed, apply }) do
     redis.call('PEXPIRE', key, EVENT_LIFETIME_MS)
 end
