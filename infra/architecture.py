@@ -160,7 +160,7 @@ class Alarms:
 
 @dataclass(frozen=True, config=STACK_FILE_KEYS)
 class Monitoring:
-    """The private machine with Prometheus and Grafana at home, and how many days logs are kept."""
+    """The private machine with Prometheus at home, and how many days logs are kept."""
 
     instance_type: str = "m3.medium"
     volume: Volume = Volume(size_gib=50)

@@ -50,7 +50,7 @@ def estimate(architecture: Architecture, prices: PriceList) -> CostEstimate:
     """The hourly cost of an architecture's machines, disks, monitoring and DNS, at each region's own prices.
 
     The machines of a load fleet are in it. Data transfer depends on the load and is not in it; nor is the
-    machine with Prometheus and Grafana, which is the same in every architecture. A present-day list prices
+    machine with Prometheus, which is the same in every architecture. A present-day list prices
     what is ordered. That of 2015 prices what the stack file names, and storage at the thesis's Irish rates.
 
     Raises:

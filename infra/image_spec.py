@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
@@ -13,7 +14,9 @@ from pydantic.dataclasses import dataclass
 from infra.architecture import Region
 from infra.errors import StackFileError
 from infra.keys import STACK_FILE_KEYS
+from infra.reading import Reading
 from infra.stackfile import NAMESPACE
+from infra.volumes import IMAGE_GIB
 
 Snapshot = Annotated[str, StringConstraints(pattern=r"^snap-([0-9a-f]{8}|[0-9a-f]{17})$")]
 Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")]
@@ -63,7 +66,7 @@ class ImageSpec:
     version: Version | None = None
     tree: Tree | None = None
     tested: Snapshot | None = None
-    size_gib: Annotated[int, Field(gt=0, le=64)] = 8
+    size_gib: Annotated[int, Field(gt=0, le=64)] = IMAGE_GIB
     previous: Annotated[tuple[Image, ...], Field(max_length=KEPT)] = ()
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")] = "image"
 
@@ -79,7 +82,7 @@ def is_image(values: Mapping[str, object]) -> bool:
 
     Only the image stack lists the regions of the whole stack; an architecture's are those of its nodes.
     """
-    return f"{NAMESPACE}regions" in values
+    return f"{NAMESPACE}regions" in values and f"{NAMESPACE}nodes" not in values
 
 
 def image_from_config(stack: str, values: Mapping[str, object]) -> ImageSpec:
@@ -97,21 +100,25 @@ def image_from_config(stack: str, values: Mapping[str, object]) -> ImageSpec:
         for key, value in values.items()
         if key.startswith(NAMESPACE)
     }
-    mistakes: Sequence[str] = ()
+    named = {**own, "name": stack}
+    spec: ImageSpec | None = None
+    mistakes: list[str] = []
     try:
-        spec = TypeAdapter(ImageSpec).validate_python({**own, "name": stack}, by_name=False)
+        spec = TypeAdapter(ImageSpec).validate_python(named, by_name=False)
     except ValidationError as error:
-        mistakes = [_mistake(dict(each)) for each in error.errors(include_url=False)]
-    else:
-        mistakes = list(_contradictions(spec))
-        if not mistakes:
-            return spec
-    raise StackFileError(f"Pulumi.{stack}.yaml", mistakes)
+        mistakes += [_mistake(dict(each)) for each in error.errors(include_url=False)]
+    mistakes += [f"{NAMESPACE}{key}: {text}" for key, text in _contradictions(Reading(ImageSpec, named))]
+    if mistakes or spec is None:
+        raise StackFileError(f"Pulumi.{stack}.yaml", mistakes)
+    return spec
 
 
 def _opened(value: object) -> object:
     """The value itself, where the engine hands over a list or a mapping as JSON text."""
-    return json.loads(value) if isinstance(value, str) and value.startswith(("[", "{")) else value
+    if isinstance(value, str) and value.startswith(("[", "{")):
+        with suppress(ValueError):
+            return json.loads(value)
+    return value
 
 
 def _mistake(error: Mapping[str, Any]) -> str:
@@ -127,17 +134,18 @@ def _mistake(error: Mapping[str, Any]) -> str:
     return f"{NAMESPACE}{key}: {advice}"
 
 
-def _contradictions(spec: ImageSpec) -> Iterator[str]:
-    if spec.home not in spec.regions:
-        yield f"{NAMESPACE}regions: lacks home ({spec.home}), where the snapshot is"
-    if len(set(spec.regions)) < len(spec.regions):
-        yield f"{NAMESPACE}regions: names a region twice"
-    for what, values in (
-        ("snapshot", [image.snapshot for image in spec.images]),
-        ("image", [image.image for image in spec.images]),
-    ):
+def _contradictions(r: Reading) -> Iterator[tuple[str, str]]:
+    match r.read("regions", "home"):
+        case (regions, home) if home not in regions:
+            yield "regions", f"lacks home ({home}), where the snapshot is"
+    match r.read("regions"):
+        case (regions,) if len(set(regions)) < len(regions):
+            yield "regions", "names a region twice"
+    for what in ("snapshot", "image"):
+        keys = (what, *(f"{item}.{what}" for item in r.items("previous")))
+        values = [value for key in keys for value in r.read(key) or ()]
         for twice in sorted({value for value in values if values.count(value) > 1}):
-            yield f"{NAMESPACE}previous: {what} {twice} is there twice; each image needs its own"
+            yield "previous", f"{what} {twice} is there twice; each image needs its own"
 
 
 def tags(spec: ImageSpec, image: Image) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The private machine with Prometheus and Grafana at home."""
+"""The private machine with Prometheus at home."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from functools import cache
 from types import UnionType
-from typing import Any, Final, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -76,8 +76,9 @@ def _tolerant(hint: Any, raw: Any) -> Any:
             else (_WRONG if field.is_required() else field.get_default(call_default_factory=True))
             for name, field in kind.__pydantic_fields__.items()
         }
-    if get_origin(hint) is tuple and isinstance(raw, list) and _dataclass_in(get_args(hint)[0]):
-        return [_tolerant(get_args(hint)[0], item) for item in raw]
+    plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    if get_origin(plain) is tuple and isinstance(raw, list) and _dataclass_in(get_args(plain)[0]):
+        return [_tolerant(get_args(plain)[0], item) for item in raw]
     try:
         return _adapter(hint).validate_python(raw, by_name=False)
     except ValidationError:

@@ -119,7 +119,8 @@ def test_every_mistake_is_reported_at_once_with_its_key() -> None:
         size_gib=0,
         tree="main",
         snapshots=[],
-        previous=[{"image": "v1"}],
+        regions=["us-east-1", "us-east-1"],
+        previous=[{"image": "v1"}, {"image": "v1", "snapshot": SNAPSHOT}],
     )
     assert {mistake.split(": ")[0] for mistake in found} == {
         "isochrone:snapshot",
@@ -128,7 +129,17 @@ def test_every_mistake_is_reported_at_once_with_its_key() -> None:
         "isochrone:tree",
         "isochrone:snapshots",
         "isochrone:previous.0.snapshot",
+        "isochrone:regions",
+        "isochrone:previous",
     }
+
+
+def test_a_text_that_only_looks_like_a_list_is_a_mistake_and_no_traceback() -> None:
+    assert mistakes(image='{"abc')[0].startswith("isochrone:image: ")
+
+
+def test_regions_in_an_architecture_s_file_are_a_mistake_and_make_it_no_image_stack() -> None:
+    assert not is_image({"isochrone:regions": ["eu-west-1"], "isochrone:nodes": {}})
 
 
 @pytest.mark.parametrize(
