@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -169,6 +170,9 @@ def test_addresses_are_limited_over_http_before_their_tokens_are_looked_at(stric
             answer += data
     assert 24 <= answer.count(b"HTTP/1.1 401") <= 30  # as many requests as may come at once
     assert answer.count(b"HTTP/1.1 429") >= 30
+    strangers = re.search(r"market_audit_strangers (\d+)", server.get("/metrics")[1])
+    assert strangers is not None
+    assert int(strangers[1]) >= 30 + statuses.count(429)
 
 
 FLOODS = {"pings": frame(PING, b"a") * 60, "fragments": frame(TEXT, fin=False) + frame(CONT, fin=False) * 60}

@@ -217,7 +217,7 @@ class HttpConnection(asyncio.Protocol):
             return
         route, in_path = found
         if wait_s := self._wait_of_address(asked):
-            self._note(route, None, ErrorCode.RATE_LIMITED)
+            self._api.audit.strangers += 1
             why = Failure(ErrorCode.RATE_LIMITED, "this address asks too often", in_ms(wait_s))
             self._refuse(status_of(why.code), why, close=not self._is_counted)
             return
