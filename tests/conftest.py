@@ -6,6 +6,11 @@ import gc
 import os
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes is the machine's affair; every test has a timeout.
+settings.register_profile("isochrone", deadline=None)
+settings.load_profile("isochrone")
 
 # moto's accounts and Pulumi's modules come to a gigabyte of objects: with the usual thresholds a sixth of the
 # processor's time goes into looking through them.

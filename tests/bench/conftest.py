@@ -3,12 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from tests.bench.market_server import certificate as make_certificate
-
-settings.register_profile("bench", deadline=None)
-settings.load_profile("bench")
 
 
 @pytest.fixture(scope="session")

@@ -95,9 +95,9 @@ def test_a_type_without_a_handler_is_an_error(account: Account) -> None:
 
 def test_a_look_up_without_an_answer_is_an_error(account: Account) -> None:
     def program() -> None:
-        pulumi.export("zone", aws.route53.get_zone_output(name="market.example").zone_id)
+        pulumi.export("topic", aws.sns.get_topic_output(name="alarms").arn)
 
-    with pytest.raises(UnmappedError, match="getZone"):
+    with pytest.raises(UnmappedError, match="getTopic"):
         declare("stack", EMPTY, account, program)
 
 
