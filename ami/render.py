@@ -214,7 +214,7 @@ class Market:
     """The settings of one process of the service; pages of no other origin than the allowed ones are served.
 
     Without an allowed origin every page is. With `standbys` (HOST:PORT, all Redis machines at home) a write
-    is acknowledged when they have it.
+    is acknowledged when they have it. With `deposits` `self`, for play money, every user may make some.
     """
 
     region: str
@@ -225,6 +225,7 @@ class Market:
     sql_master: SqlEndpoint
     sql_read: SqlEndpoint
     data_path: Literal["async", "blocking"] = "async"
+    deposits: Literal["bank", "self"] = "bank"
     allowed_origins: Sequence[str] = ()
     standbys: Sequence[str] = ()
 
@@ -238,6 +239,7 @@ class Market:
                 node=self.node,
                 token_key_file=self.token_key_file,
                 data_path=self.data_path,
+                deposits=self.deposits,
                 allowed_origins=self.allowed_origins,
                 standbys=self.standbys,
                 redis={"redis-master": self.redis_master, "redis-read": self.redis_read},

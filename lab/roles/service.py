@@ -261,6 +261,7 @@ def _settings(
         sql_master=sql(*sql_master),
         sql_read=sql(*sql_read),
         data_path=site.data_path,
+        deposits="self",
         standbys=[f"{address}:{REDIS_PORT}" for address in addresses],
     ).render()
 

@@ -122,6 +122,12 @@ def test_what_was_done_in_sydney_is_in_the_lists_and_in_the_audit_log_at_once(
     assert [each["type"] for each in lines if each["kind"] == "command"] == ["join_game", "list_transactions"]
 
 
+def test_a_lab_s_money_is_play_money_that_every_user_may_make(geo_ii: Lab) -> None:
+    before, deposit = {"type": "get_account"}, {"type": "deposit", "amount": 700, "key": "d-1"}
+    _, (account, deposited) = converse(geo_ii, "sa-east-1", before, deposit, user=3)
+    assert deposited["balance"] == account["balance"] + 700
+
+
 @pytest.mark.parametrize("region", ["ap-southeast-2", "sa-east-1", "eu-west-1"])
 def test_a_user_reaches_the_node_of_the_region_by_name_through_tls(geo_ii: Lab, region: str) -> None:
     reached, (games,) = converse(geo_ii, region, {"type": "list_games"})
