@@ -135,7 +135,7 @@ class Routing:
 
     policy: Literal["simple", "latency", "geolocation"]
     ttl_s: Annotated[int, Field(ge=1, le=86400)] = 60
-    zone_id: Annotated[str, Field(pattern=r"^Z[A-Z0-9]{5,31}$")] | None = None
+    zone_id: Annotated[str, Field(pattern=r"^[A-Z0-9]{4,32}$")] | None = None
 
 
 @dataclass(frozen=True, config=STACK_FILE_KEYS)
