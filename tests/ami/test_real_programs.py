@@ -153,13 +153,17 @@ def node(directory: Path) -> Iterator[Node]:
         yield started
 
 
-@pytest.mark.parametrize("workers", [1, "auto"])
-def test_nginx_accepts_its_configuration(directory: Path, workers: int | str) -> None:
+LONGEST = f"play.{'a' * 60}.{'b' * 60}.{'c' * 60}.{'d' * 40}.example"
+"""A play name as long as its regional names leave it."""
+
+
+@pytest.mark.parametrize(("workers", "name"), [(1, NAME), ("auto", NAME), (2, LONGEST)])
+def test_nginx_accepts_its_configuration(directory: Path, workers: int | str, name: str) -> None:
     home = directory / f"nginx-{workers}"
     home.mkdir()
-    tls = certificates.create(home / "tls", [NAME, f"*.{NAME}"])
+    tls = certificates.create(home / "tls", [name, f"*.{name}"])
     config = render.Nginx(
-        server_names=(NAME, f"sa-east-1.{NAME}"),
+        server_names=(name, f"ap-southeast-1.{name}"),
         address="127.0.0.1",
         upstreams=[home / f"api-{number}.sock" for number in range(16)],
         certificate=tls.certificate,
