@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 from math import ceil, floor
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from bench.windows import Window
 from fleet.errors import FleetError
 from fleet.machines import Client
 from fleet.watched import Figure, Watched
+from infra.aws_errors import AWS_ERRORS
 
 MINUTE_S: Final = 60
 PATIENCE_S: Final = 300.0
@@ -129,7 +128,7 @@ def _ask(
                 values = found.setdefault(result["Id"], {})
                 for at, value in zip(result["Timestamps"], result["Values"], strict=True):
                     values[int(at.timestamp())] = value
-    except (BotoCoreError, ClientError) as error:
+    except AWS_ERRORS as error:
         raise FleetError(f"CloudWatch in {region} does not say what machines used: {error}") from error
     return found
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from fleet.errors import FleetError
 from infra.architecture import Architecture, LoadFleet
+from infra.aws_errors import AWS_ERRORS
 
 Client = Callable[[str, str], Any]
 """Makes boto3's client of a service in a region."""
@@ -52,7 +51,7 @@ def _in_region(client: Client, stack: str, region: str) -> Iterable[Machine]:
                     tags = {tag["Key"]: tag["Value"] for tag in instance["Tags"]}
                     role, title = tags.get("isochrone:role", ""), tags.get("Name", "")
                     yield Machine(region, role, instance["InstanceId"], title)
-    except (BotoCoreError, ClientError) as error:
+    except AWS_ERRORS as error:
         raise FleetError(f"EC2 in {region} does not say which machines run: {error}") from error
 
 

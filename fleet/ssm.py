@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from fleet.errors import FleetError
 from fleet.machines import Client, Machine
+from infra.aws_errors import AWS_ERRORS
 
 DOCUMENT: Final = "AWS-RunShellScript"
 DELIVERY_S: Final = 60
@@ -73,7 +74,7 @@ class Ssm:
                 TimeoutSeconds=DELIVERY_S,
                 Parameters={"commands": [script], "executionTimeout": [str(int(bound_s))]},
             )["Command"]
-        except (BotoCoreError, ClientError) as error:
+        except AWS_ERRORS as error:
             raise _told(machine, "cannot be told what to do", error) from error
         return Sent(machine, command["CommandId"], bound_s + DELIVERY_S)
 
@@ -87,7 +88,7 @@ class Ssm:
             if error.response["Error"]["Code"] == _NOT_YET:
                 return Answer("running")
             raise _told(sent.machine, "does not say how far it is", error) from error
-        except BotoCoreError as error:
+        except AWS_ERRORS as error:
             raise _told(sent.machine, "does not say how far it is", error) from error
         status = found["Status"]
         state: State = "running" if status in _RUNNING else "done" if status == "Success" else "failed"
@@ -102,7 +103,7 @@ class Ssm:
             self.client("ssm", sent.machine.region).cancel_command(
                 CommandId=sent.command_id, InstanceIds=[sent.machine.instance_id]
             )
-        except (BotoCoreError, ClientError) as error:
+        except AWS_ERRORS as error:
             raise _told(sent.machine, "cannot be stopped", error) from error
 
 

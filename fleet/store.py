@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from fleet.errors import FleetError
+from infra.aws_errors import AWS_ERRORS
 
 
 @dataclass(frozen=True)
@@ -51,5 +50,5 @@ class Store:
     def _told(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (BotoCoreError, ClientError) as error:
+        except AWS_ERRORS as error:
             raise FleetError(f"{what} in the bucket {self.bucket}: {error}") from error

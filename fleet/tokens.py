@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from fleet.errors import FleetError
 from fleet.machines import Client
+from infra.aws_errors import AWS_ERRORS
 from infra.secret_names import secret_name
 from infra.site import Site
 from market.settings import MarketError
@@ -24,7 +23,7 @@ def signer(client: Client, site: Site) -> Signer:
     name = secret_name(site, "token-key")
     try:
         key = client("secretsmanager", site.home).get_secret_value(SecretId=name)["SecretString"]
-    except (BotoCoreError, ClientError) as error:
+    except AWS_ERRORS as error:
         raise FleetError(f"the key of the users' tokens, {name}, cannot be read: {error}") from error
     with TemporaryDirectory(prefix="isochrone-") as directory:
         path = Path(directory) / "token-key"

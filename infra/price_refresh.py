@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import BotoCoreError, NoCredentialsError, PartialCredentialsError
 
+from infra.aws_errors import AWS_ERRORS
 from infra.errors import InfraError
 from infra.price_offers import NoOfferError, Question, published, read
 
@@ -113,7 +114,7 @@ def ask(client: Any, question: Question) -> Iterator[Mapping[str, Any]]:
             "AWS's price list is asked with your credentials, and there are none: `aws configure`, or"
             " AWS_PROFILE; they need pricing:GetProducts only"
         ) from None
-    except (BotoCoreError, ClientError) as error:
+    except AWS_ERRORS as error:
         raise RefreshError(f"AWS's price list does not answer about {question.what}: {error}") from error
 
 

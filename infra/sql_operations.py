@@ -9,6 +9,7 @@ from typing import Any, Final
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
+from infra.aws_errors import AWS_ERRORS
 from infra.errors import InfraError
 
 WAIT_S: Final = 3600
@@ -56,7 +57,7 @@ def promote(region: str, identifier: str, *, backup_days: int, poll_s: float = P
         raise SqlOperationError(f"{identifier} in {region} is no replica: there is nothing to promote")
     try:
         rds.promote_read_replica(DBInstanceIdentifier=identifier, BackupRetentionPeriod=backup_days)
-    except (ClientError, BotoCoreError) as error:
+    except AWS_ERRORS as error:
         raise _refused(f"{identifier} in {region} could not be promoted", error) from error
     # RDS says "available" before it begins, so that the state alone does not tell when it is done.
     deadline = time.monotonic() + WAIT_S
@@ -106,7 +107,7 @@ def restore(
             Tags=model["TagList"],
         )
         _await(rds, identifier, poll_s)
-    except (ClientError, BotoCoreError) as error:
+    except AWS_ERRORS as error:
         raise _refused(f"{identifier} could not be restored from {snapshot} in {region}", error) from error
     return _server(region, _described(rds, region, identifier))
 
@@ -132,7 +133,7 @@ def _described(rds: Any, region: str, identifier: str) -> dict[str, Any]:
                 f"there is no SQL server {identifier} in {region}; `pulumi stack output sql_hosts` lists them"
             ) from error
         raise _refused(f"{identifier} in {region} could not be looked up", error) from error
-    except BotoCoreError as error:
+    except AWS_ERRORS as error:
         raise _refused("RDS could not be asked", error) from error
     return dict(found[0])
 
@@ -147,7 +148,7 @@ def _check_snapshot(rds: Any, region: str, snapshot: str) -> None:
                 f" `aws rds describe-db-snapshots --region {region}` lists them"
             ) from error
         raise _refused(f"snapshot {snapshot} in {region} could not be looked up", error) from error
-    except BotoCoreError as error:
+    except AWS_ERRORS as error:
         raise _refused("RDS could not be asked", error) from error
 
 
@@ -170,7 +171,7 @@ def _server(region: str, found: dict[str, Any]) -> SqlServer:
     )
 
 
-def _refused(what: str, error: ClientError | BotoCoreError) -> SqlOperationError:
+def _refused(what: str, error: Exception) -> SqlOperationError:
     if isinstance(error, WaiterError):
         return SqlOperationError(
             f"{what}: it is not available after {WAIT_S // 60} minutes; see its events in RDS"

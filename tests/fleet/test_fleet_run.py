@@ -39,7 +39,7 @@ from tests.fleet.conftest import AWAY, HOME, ROOT, TOKEN_KEY, Cloud, stack
 SCENARIO = Scenario(
     users=6,
     ramp_s=0.2,
-    duration_s=0.6,
+    duration_s=2.0,
     join_wait_s=Uniform(0, 0.1),
     place_wait_s=Uniform(0.1, 0.2),
     linger_s=0,

@@ -9,6 +9,7 @@ import boto3
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
 from moto import mock_aws
 from moto.rds.models import DBInstance, RDSBackend
 from typer.testing import CliRunner
@@ -168,6 +169,20 @@ def test_a_mistake_is_a_message_and_status_1(replica: Any) -> None:
     assert done.exit_code == 1
     assert "error: there is no SQL server nowhere" in done.output
     assert "Traceback" not in done.output
+
+
+def test_an_answer_that_is_not_of_aws_is_a_message_too(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a proxy in between gives it: a page."""
+    real = BaseClient._make_api_call
+
+    def call(self: BaseClient, operation: str, arguments: dict[str, Any]) -> Any:
+        if operation == "PromoteReadReplica":
+            raise ResponseParserError("invalid XML received")
+        return real(self, operation, arguments)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", call)
+    with pytest.raises(SqlOperationError, match=f"sql-away in {AWAY} could not be promoted: invalid XML"):
+        promote(AWAY, "sql-away", backup_days=7)
 
 
 def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
