@@ -14,7 +14,7 @@ from typing import Any
 import pulumi_aws as aws
 from pulumi.runtime import set_mocks
 from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks
-from pulumi.runtime.settings import set_root_resource
+from pulumi.runtime.settings import SETTINGS, set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
 from infra.architecture import Architecture
@@ -117,6 +117,8 @@ class Account(Mocks):
                 with event_loop() as loop:
                     set_mocks(self, "isochrone", "test", preview=True, logger=self.log)
                     set_root_resource(None)  # type: ignore[arg-type]
+                    # Otherwise those of a preview that failed are waited for in a loop that is closed.
+                    SETTINGS.outputs = set()
                     loop.run_until_complete(run_in_stack(program))
             except BaseException as error:
                 failed.append(error)
