@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-import yaml
 
 from infra import strict_yaml
 from infra.changes import changes
@@ -78,13 +77,9 @@ def overrides(pairs: Sequence[str]) -> Mapping[str, Any]:
             raise OverrideError(f"--config {pair}: give a key and its value, such as isochrone:zones=3")
         try:
             found[key] = strict_yaml.read(value)
-        except yaml.YAMLError as error:
-            raise OverrideError(f"--config {key}: its value is not YAML ({_told(error)})") from None
+        except strict_yaml.NotYamlError as error:
+            raise OverrideError(f"--config {key}: its value is not YAML ({error})") from None
     return found
-
-
-def _told(error: yaml.YAMLError) -> str:
-    return str(getattr(error, "problem", None) or error)
 
 
 def overridden(config: Mapping[str, Any], over: Mapping[str, Any]) -> Mapping[str, Any]:

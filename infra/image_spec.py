@@ -15,7 +15,7 @@ from infra.architecture import Region
 from infra.errors import StackFileError
 from infra.keys import STACK_FILE_KEYS
 from infra.reading import Reading
-from infra.stackfile import NAMESPACE
+from infra.stackfile import NAMESPACE, advice
 from infra.volumes import IMAGE_GIB
 
 Snapshot = Annotated[str, StringConstraints(pattern=r"^snap-([0-9a-f]{8}|[0-9a-f]{17})$")]
@@ -123,15 +123,12 @@ def _opened(value: object) -> object:
 
 def _mistake(error: Mapping[str, Any]) -> str:
     key = ".".join(str(part) for part in error["loc"])
-    if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        advice = "is not a key that this file may have; remove or correct it"
-    elif error["type"] in ("missing", "missing_argument"):
-        advice = _ADVICE.get(key, "is missing")
+    text = advice(error)
+    if error["type"] in ("missing", "missing_argument"):
+        text = _ADVICE.get(key, text)
     elif key == "tested":
-        advice = f"{_ADVICE[key]} (it is {reprlib.repr(error['input'])})"
-    else:
-        advice = f"{error['msg'].removeprefix('Value error, ')} (it is {reprlib.repr(error['input'])})"
-    return f"{NAMESPACE}{key}: {advice}"
+        text = f"{_ADVICE[key]} (it is {reprlib.repr(error['input'])})"
+    return f"{NAMESPACE}{key}: {text}"
 
 
 def _contradictions(r: Reading) -> Iterator[tuple[str, str]]:

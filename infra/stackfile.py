@@ -12,7 +12,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from infra import strict_yaml
@@ -69,8 +68,8 @@ def parse(stack: str, text: str) -> Architecture:
     name = _file(stack)
     try:
         document = strict_yaml.read(text)
-    except yaml.YAMLError as error:
-        raise StackFileError(name, [f"is not YAML: {_place(error)}"]) from None
+    except strict_yaml.NotYamlError as error:
+        raise StackFileError(name, [f"is not YAML: {error}"]) from None
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):
         raise StackFileError(name, ["needs a mapping `config:`"])
@@ -125,7 +124,7 @@ def _architecture(
         architecture = TypeAdapter(Architecture).validate_python(values, by_name=False)
     except ValidationError as error:
         mistakes += [
-            f"{_key(e['loc'])}: {_advice(dict(e))}"
+            f"{_key(e['loc'])}: {advice(dict(e))}"
             for e in error.errors(include_url=False)
             if e["loc"][0] not in hidden
         ]
@@ -139,13 +138,6 @@ def _architecture(
 
 def _file(stack: str) -> str:
     return f"Pulumi.{stack}.yaml"
-
-
-def _place(error: yaml.YAMLError) -> str:
-    """What YAML says and where, without the text of the line: it may hold what nobody should see."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return f"{error.problem} in line {error.problem_mark.line + 1}"
-    return "it has a character that YAML does not allow"
 
 
 def _texts(config: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
@@ -193,7 +185,8 @@ def _key(loc: tuple[int | str, ...]) -> str:
     return NAMESPACE + ".".join(str(part) for part in loc)
 
 
-def _advice(error: Mapping[str, Any]) -> str:
+def advice(error: Mapping[str, Any]) -> str:
+    """What is wrong with a value and what to do, from one of the errors of a `ValidationError`."""
     if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         return f"{_NO_KEY}; remove or correct it"
     if error["type"] in ("missing", "missing_argument"):

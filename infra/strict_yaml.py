@@ -8,6 +8,10 @@ from typing import Any
 import yaml
 
 
+class NotYamlError(ValueError):
+    """A text is not what this project takes for YAML."""
+
+
 class _Strict(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Hashable] = set()
@@ -26,10 +30,15 @@ def read(text: str) -> Any:
     """What a text of YAML says.
 
     Raises:
-        yaml.YAMLError: when it is not YAML, has a key twice, or a value that cannot be.
+        NotYamlError: when it is not YAML, has a key twice, or a value that cannot be. The message says what
+            and where, without the text of the line: it may hold what nobody should see.
     """
     try:
         return yaml.load(text, _Strict)  # noqa: S506 - a safe loader
-    except ValueError as error:
-        # Of a number with too many digits, or a date that there is not.
-        raise yaml.YAMLError(str(error)) from error
+    except yaml.MarkedYAMLError as error:
+        where = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise NotYamlError(f"{error.problem}{where}") from None
+    except yaml.YAMLError:
+        raise NotYamlError("it has a character that YAML does not allow") from None
+    except ValueError:
+        raise NotYamlError("it has a number or a time that there is not") from None

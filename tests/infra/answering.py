@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from pulumi.runtime.settings import SETTINGS, set_root_resource
 from pulumi.runtime.stack import run_in_stack
 
 from infra.architecture import Architecture
+from infra.offline import Warnings
 from infra.site import Site
 
 ANSWERING = 4
@@ -84,7 +84,7 @@ class Account(Mocks):
     answer: Callable[[str, Mapping[str, Any]], Answer]
     asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     declared: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    told: Warnings = field(default_factory=Warnings)
 
     def call(self, args: MockCallArgs) -> Any:
         self.asked.append((args.token.rpartition(":")[2], args.args))
@@ -95,12 +95,8 @@ class Account(Mocks):
         return args.name, {}
 
     @property
-    def log(self) -> logging.Logger:
-        logger = logging.Logger("preflight", logging.WARNING)
-        handler = logging.Handler()
-        handler.emit = lambda record: self.warnings.append(record.getMessage())  # type: ignore[method-assign]
-        logger.addHandler(handler)
-        return logger
+    def warnings(self) -> list[str]:
+        return self.told.messages
 
     def preview(self, a: Architecture, *checks: Callable[[Site], None]) -> None:
         """Runs the checks and then declares a topic, as a program would."""
@@ -115,7 +111,7 @@ class Account(Mocks):
         def run() -> None:
             try:
                 with event_loop() as loop:
-                    set_mocks(self, "isochrone", "test", preview=True, logger=self.log)
+                    set_mocks(self, "isochrone", "test", preview=True, logger=self.told.logger)
                     set_root_resource(None)  # type: ignore[arg-type]
                     # Otherwise those of a preview that failed are waited for in a loop that is closed.
                     SETTINGS.outputs = set()

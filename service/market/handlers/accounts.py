@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from market.calls import accounts
-from market.handlers.kinds import Handler, replying
-from market.protocol import Account, Deposit, Deposited, ErrorCode, GetAccount, Reply, Request
-from market.store import Done, Failure, Receipt
+from market.handlers.kinds import Handler, lacking, replying
+from market.protocol import Account, Deposit, Deposited, GetAccount, Reply, Request
+from market.store import Done, Receipt
 from market.tokens import ADMIN, BANK, Identity
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def deposit(api: Api, identity: Identity, request: Deposit, done: Done[Reply]) -
 
     Whoever may do that makes money: it is the bank, unless the money is nobody's.
     """
-    if api.settings.deposits == "bank" and identity.scopes.isdisjoint((BANK, ADMIN)):
-        done(Failure(ErrorCode.NOT_ALLOWED, f"this needs a token with the scope {BANK} or {ADMIN}"))
+    if api.settings.deposits == "bank" and (refusal := lacking(identity, BANK, ADMIN)):
+        done(refusal)
         return
 
     def deposited(receipt: Receipt) -> Deposited:

@@ -27,13 +27,19 @@ def replying(done: Done[Reply], reply: Callable[[T], Reply]) -> Done[T]:
     return answered
 
 
+def lacking(identity: Identity, *scopes: str) -> Failure | None:
+    """The refusal of somebody whose token has none of the scopes; None when it has one."""
+    if not identity.scopes.isdisjoint(scopes):
+        return None
+    return Failure(ErrorCode.NOT_ALLOWED, f"this needs a token with the scope {' or '.join(scopes)}")
+
+
 def requiring(handler: Handler, *scopes: str) -> Handler:
     """The handler, for those only whose token has one of the scopes."""
 
     def checked(api: Api, identity: Identity, request: Any, done: Done[Reply]) -> None:
-        if identity.scopes.isdisjoint(scopes):
-            why = f"this needs a token with the scope {' or '.join(scopes)}"
-            done(Failure(ErrorCode.NOT_ALLOWED, why))
+        if refusal := lacking(identity, *scopes):
+            done(refusal)
         else:
             handler(api, identity, request, done)
 

@@ -37,18 +37,16 @@ local function hold_new(game, pool, since, decided_by, lapses)
     local kinds = {}
     for _, what in ipairs({ decided_by, lapses }) do
         if what ~= '' then
-            kinds[#kinds + 1] = '"kind":' .. cjson.encode(cjson.decode(what).event)
+            kinds[cjson.decode(what).event] = true
         end
     end
-    if #kinds == 0 then
+    if next(kinds) == nil then
         return
     end
     for _, event in ipairs(redis.call('ZRANGE', KEY_APPLY .. game, '(' .. since, '+inf', 'BYSCORE')) do
-        local told = redis.call('HGET', KEY_SEEN .. game, event) or ''
-        for _, kind in ipairs(kinds) do
-            if told:find(kind, 1, true) then
-                hold(game, event, pool)
-            end
+        local told = redis.call('HGET', KEY_SEEN .. game, event)
+        if told and kinds[cjson.decode(told:match('^%S+ %S+ (.*)$')).kind] then
+            hold(game, event, pool)
         end
     end
 end
