@@ -236,3 +236,33 @@ def launch(region: str = HOME, **tags: str) -> str:
         **({"TagSpecifications": specification} if tags else {}),
     )
     return str(found["Instances"][0]["InstanceId"])
+
+
+def bare_document(metrics_port: int) -> dict[str, Any]:
+    """What a machine is told that runs nothing but its reporter, as its user data has it."""
+    return {
+        "schema": 1,
+        "stack": "geo-ii",
+        "role": "core",
+        "region": HOME,
+        "home": HOME,
+        "services": [],
+        "api-processes": 0,
+        "names": {"domain": "a.example", "play": "play.a.example", "regional": "eu.play.a.example"},
+        "redis": None,
+        "sql": None,
+        "secrets": {"read": {}, "write": {}},
+        "certificate": None,
+        "group": None,
+        "address-pool": None,
+        "data-device": None,
+        "reporting": {
+            "namespace": "Isochrone",
+            "dimension": "Machine",
+            "dimension-value": "one",
+            "metrics-port": metrics_port,
+            "log-group": "/isochrone/geo-ii/core",
+        },
+        "listing": None,
+        "scraping": None,
+    }

@@ -18,7 +18,7 @@ from botocore.stub import Stubber
 from ami.node import aws as calls
 from ami.node import paths, probes
 from ami.node.group import GroupError, Status
-from ami.node.health import FAILURES, Health, keeps_data, member
+from ami.node.health import FAILURES, Health, Member, keeps_data, member
 from ami.node.system import Done
 from infra.flows import Role
 from tests.ami.node_fakes import HOME, Programs, account, disk, document, text
@@ -150,12 +150,16 @@ def test_the_group_has_the_status_that_the_machine_says(aws: Any) -> None:
     assert {k: v.title() for k, v in statuses().items()} == {sick: "Unhealthy", other: "Healthy"}
 
 
-def test_a_group_that_refuses_is_named_with_what_it_was_not_told(
-    aws: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def group(aws: Any, monkeypatch: pytest.MonkeyPatch) -> Member:
+    """The group of a machine, which calls `aws`."""
     monkeypatch.setattr(calls, "client", lambda *_: aws)
-    group = member(document("geo-i", "node"), "i-1")
-    assert group is not None
+    found = member(document("geo-i", "node"), "i-1")
+    assert found is not None
+    return found
+
+
+def test_a_group_that_refuses_is_named_with_what_it_was_not_told(aws: Any, group: Member) -> None:
     with Stubber(aws) as stubber:
         stubber.add_client_error("set_instance_health", "ResourceContentionFault", "You must retry.")
         with pytest.raises(
@@ -173,24 +177,14 @@ HOOK = {
 }
 
 
-def test_a_machine_that_can_serve_completes_the_hook_of_its_launch(
-    aws: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(calls, "client", lambda *_: aws)
-    group = member(document("geo-i", "node"), "i-1")
-    assert group is not None
+def test_a_machine_that_can_serve_completes_the_hook_of_its_launch(aws: Any, group: Member) -> None:
     with Stubber(aws) as stubber:
         stubber.add_response("complete_lifecycle_action", {}, HOOK)
         group.has_launched()
         stubber.assert_no_pending_responses()
 
 
-def test_a_machine_for_which_nobody_waits_has_nothing_to_complete(
-    aws: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(calls, "client", lambda *_: aws)
-    group = member(document("geo-i", "node"), "i-1")
-    assert group is not None
+def test_a_machine_for_which_nobody_waits_has_nothing_to_complete(aws: Any, group: Member) -> None:
     with Stubber(aws) as stubber:
         for message in ("No active Lifecycle Action found with instance ID i-1", "Name is too long"):
             stubber.add_client_error("complete_lifecycle_action", "ValidationError", message)

@@ -23,6 +23,7 @@ from ami.node import paths
 from ami.node.imds import ENDPOINT_VARIABLE
 from ami.node.reporter.log_shipper import CURSOR_FILE
 from tests.ami.journals import RealJournal
+from tests.ami.node_fakes import bare_document
 from tests.image.metadata import Metadata, serve
 from tests.service.conftest import end, free_port, until
 
@@ -70,35 +71,6 @@ class World:
         return kept.read_text()
 
 
-def told(metrics_port: int) -> dict[str, Any]:
-    return {
-        "schema": 1,
-        "stack": "geo-ii",
-        "role": "core",
-        "region": REGION,
-        "home": REGION,
-        "services": [],
-        "api-processes": 0,
-        "names": {"domain": "a.example", "play": "play.a.example", "regional": "eu.play.a.example"},
-        "redis": None,
-        "sql": None,
-        "secrets": {"read": {}, "write": {}},
-        "certificate": None,
-        "group": None,
-        "address-pool": None,
-        "data-device": None,
-        "reporting": {
-            "namespace": "Isochrone",
-            "dimension": "Machine",
-            "dimension-value": "one",
-            "metrics-port": metrics_port,
-            "log-group": GROUP,
-        },
-        "listing": None,
-        "scraping": None,
-    }
-
-
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     aws = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
@@ -116,7 +88,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     )
     client.create_log_group(logGroupName=GROUP)
     journal = RealJournal(tmp_path / "journal")
-    (tmp_path / "document.json").write_text(json.dumps(told(free_port())))
+    (tmp_path / "document.json").write_text(json.dumps(bare_document(free_port())))
     environment = {
         **os.environ,
         **keys,

@@ -22,6 +22,7 @@ from ami.node.reporter.errors import MeasuringError, ReporterError
 from ami.node.reporter.exposition import exposition
 from ami.node.reporter.figures import Figure, Metric
 from ami.node.reporter.server import Page, Server
+from tests.ami.node_fakes import HOME, bare_document
 from tests.service.conftest import RedisServer, end, free_port, until
 
 PASSWORD = "a-password"
@@ -153,32 +154,22 @@ def test_figures_in_prometheuss_format() -> None:
 
 def document(redis_port: int, metrics_port: int, **changes: Any) -> dict[str, Any]:
     here = {"host": "127.0.0.1", "port": redis_port}
-    return {
-        "schema": 1,
-        "stack": "baseline",
-        "role": "node",
-        "region": "eu-west-1",
-        "home": "eu-west-1",
-        "services": ["redis", "ledger", "feed"],
-        "api-processes": 0,
-        "names": {"domain": "a.example", "play": "play.a.example", "regional": "eu.play.a.example"},
-        "redis": {"runs": "master", "master": here, "read": here, "sentinels": [], "append-sync": "everysec"},
-        "sql": {"master": here, "read": here, "users": {}, "log-flush": None},
-        "secrets": {"read": {}, "write": {}},
-        "certificate": None,
-        "group": None,
-        "address-pool": None,
-        "data-device": None,
-        "reporting": {
-            "namespace": "Isochrone",
-            "dimension": "Machine",
-            "dimension-value": "one",
-            "metrics-port": metrics_port,
-            "log-group": "/logs",
-        },
-        "listing": {"regions": ["eu-west-1"], "tag": "isochrone:stack", "value": "baseline"},
-        "scraping": None,
-    } | changes
+    return (
+        bare_document(metrics_port)
+        | {
+            "services": ["redis", "ledger", "feed"],
+            "redis": {
+                "runs": "master",
+                "master": here,
+                "read": here,
+                "sentinels": [],
+                "append-sync": "everysec",
+            },
+            "sql": {"master": here, "read": here, "users": {}, "log-flush": None},
+            "listing": {"regions": [HOME], "tag": "isochrone:stack", "value": "geo-ii"},
+        }
+        | changes
+    )
 
 
 @pytest.fixture
